@@ -68,6 +68,8 @@ class Label(StrEnum):
     SIGN_SLOT = "slot"
     SIGN_MESSAGE = "message"
     SIGN_LOGIN = "login"
+    SIGN_DEVICE = "device approval"
+    SIGN_POSSESSION = "device possession"
     SIGN_RECEIPT = "receipt"
     SIGN_POLICY = "policy document"
     SIGN_PERIOD_KEY = "period key record"

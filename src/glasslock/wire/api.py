@@ -1,0 +1,353 @@
+"""Every HTTP route and stream frame as data, shared by servers and callers; knows no transport.
+
+Frames and bodies are MessagePack (msgspec, strict: unknown fields are refused). What is signed or
+hashed inside them is deterministic CBOR and travels as bytes. On the stream every request carries
+an ``id`` that its one answer repeats; ``Deliver`` and ``InboxItem`` come unasked.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias, TypeVar
+
+import msgspec
+
+from glasslock.errors import WireError
+from glasslock.wire.codec import encode
+from glasslock.wire.digest import digest
+from glasslock.wire.labels import Label
+
+T = TypeVar("T")
+
+MAX_FRAME: Final = 8 * 1024 * 1024
+MAX_FETCH: Final = 500
+MAX_KEY_PACKAGES: Final = 100
+
+STREAM: Final = "/v1/stream"
+DEVICES: Final = "/v1/devices"
+POLICIES: Final = "/v1/policies"
+ORDERS: Final = "/v1/orders"
+PREVIEWS: Final = "/v1/previews"
+NOTICES: Final = "/v1/notices"
+HEALTH: Final = "/v1/health"
+RELEASES: Final = "/v1/releases"
+
+KEY_HEADER: Final = "glasslock-key"
+TIME_HEADER: Final = "glasslock-time"
+SIGNATURE_HEADER: Final = "glasslock-signature"
+REQUEST_SKEW_SECONDS: Final = 60
+
+
+class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="t"):
+    """The base of all frames: immutable, tagged by class name, strict."""
+
+
+# -- device to provider ---------------------------------------------------------------------
+
+
+class Hello(Frame):
+    """First frame of a stream: who wants to log in."""
+
+    account: str
+    device: bytes
+
+
+class Login(Frame):
+    """Answer to ``Challenge``: signature over ``login_content`` under ``login`` by the device."""
+
+    signature: bytes
+
+
+class PutKeyPackages(Frame):
+    """Publish single-use KeyPackages, and replace the last-resort one when given."""
+
+    id: int
+    packages: list[bytes]
+    last_resort: bytes | None = None
+
+
+class ClaimKeyPackages(Frame):
+    """Take one KeyPackage of every device of ``account``."""
+
+    id: int
+    account: str
+
+
+class CreateGroup(Frame):
+    """Create a group from the GroupInfo and ratchet tree of its epoch 0."""
+
+    id: int
+    group_id: bytes
+    group_info: bytes
+    tree: bytes
+
+
+class SubmitHandshake(Frame):
+    """A Commit for the epoch it names, with what joiners need once it is accepted."""
+
+    id: int
+    group_id: bytes
+    commit: bytes
+    group_info: bytes
+    tree: bytes
+    welcome: bytes | None = None
+
+
+class SubmitEnvelope(Frame):
+    """An envelope; ``upload`` is the encoded SealUpload with the first envelope of a slot."""
+
+    id: int
+    group_id: bytes
+    envelope: bytes
+    upload: bytes | None = None
+
+
+class Follow(Frame):
+    """Stream this group's entries after ``after``: those stored, then each new one."""
+
+    id: int
+    group_id: bytes
+    after: int
+
+
+class Ack(Frame):
+    """Everything up to ``position`` is stored on this device; no answer."""
+
+    group_id: bytes
+    position: int
+
+
+class AckInbox(Frame):
+    """Everything in the inbox up to ``seq`` is stored on this device; no answer."""
+
+    seq: int
+
+
+class GetGroupInfo(Frame):
+    """Ask for what an external Commit needs; members and former devices of members only."""
+
+    id: int
+    group_id: bytes
+
+
+class GetSeal(Frame):
+    """Ask for the stored seal of a slot (kept 7 days), to look into a mismatch."""
+
+    id: int
+    group_id: bytes
+    slot: bytes
+
+
+# -- provider to device ---------------------------------------------------------------------
+
+
+class Challenge(Frame):
+    """32 fresh bytes to sign, and the provider's clock in unix seconds."""
+
+    nonce: bytes
+    time: int
+
+
+class LoggedIn(Frame):
+    """The log-in held. ``device_q`` and ``device_head`` are the device's own line so far."""
+
+    time: int
+    device_q: int
+    device_head: bytes
+
+
+class Accepted(Frame):
+    """The verdict yes. ``receipt`` is an encoded, signed ReceiptProof (section 4)."""
+
+    id: int
+    position: int
+    time: int
+    head: bytes
+    receipt: bytes
+    device_q: int
+    device_head: bytes
+
+
+class Refused(Frame):
+    """The verdict no, or a failed request: the error's slug and rule, fit to raise again."""
+
+    id: int
+    slug: str
+    rule: str | None
+    message: str
+    epoch: int | None = None
+
+
+class Done(Frame):
+    """The request was carried out and has nothing to return."""
+
+    id: int
+
+
+class DeviceKeyPackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One device's claimed KeyPackage."""
+
+    device: bytes
+    package: bytes
+
+
+class KeyPackages(Frame):
+    """Answer to ``ClaimKeyPackages``; ``missing`` lists devices that had none left."""
+
+    id: int
+    packages: list[DeviceKeyPackage]
+    missing: list[bytes]
+
+
+class GroupInfo(Frame):
+    """Answer to ``GetGroupInfo``: epoch state, and the line's newest position, time and head."""
+
+    id: int
+    group_info: bytes
+    tree: bytes
+    position: int
+    time: int
+    head: bytes
+
+
+class StoredSeal(Frame):
+    """Answer to ``GetSeal``."""
+
+    id: int
+    upload: bytes
+
+
+class EntryItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of a group's line. ``kind`` is ``handshake``, ``envelope`` or ``tombstone``."""
+
+    position: int
+    time: int
+    kind: str
+    data: bytes
+    receipt: bytes
+
+
+class Deliver(Frame):
+    """Entries of one group, in order and without a gap. ``newest`` is the line's last position."""
+
+    group_id: bytes
+    entries: list[EntryItem]
+    newest: int
+
+
+class InboxItem(Frame):
+    """Something for this device outside any group it is in.
+
+    ``kind`` ``welcome``: data = Welcome, with the tree and the line's state right after the Commit
+    that added this device. ``notice``: data = an encoded notice letter. ``device``: data = cbor
+    [device id] of a new device of this account.
+    """
+
+    seq: int
+    kind: str
+    data: bytes
+    group_id: bytes = b""
+    tree: bytes = b""
+    position: int = 0
+    time: int = 0
+    head: bytes = b""
+
+
+DeviceFrame: TypeAlias = (
+    Hello
+    | Login
+    | PutKeyPackages
+    | ClaimKeyPackages
+    | CreateGroup
+    | SubmitHandshake
+    | SubmitEnvelope
+    | Follow
+    | Ack
+    | AckInbox
+    | GetGroupInfo
+    | GetSeal
+)
+ProviderFrame: TypeAlias = (
+    Challenge
+    | LoggedIn
+    | Accepted
+    | Refused
+    | Done
+    | KeyPackages
+    | GroupInfo
+    | StoredSeal
+    | Deliver
+    | InboxItem
+)
+
+
+# -- HTTP bodies ----------------------------------------------------------------------------
+
+
+class RegisterDevice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/devices: enter a device into the Authentication Service.
+
+    ``possession`` is Sign("device possession", registration_content) by ``signature_key``. The
+    first device of an account needs no approval; every later one carries ``approver`` (a device
+    id of the account) and ``approval`` = Sign("device approval", same content) by that device.
+    """
+
+    account: str
+    device: bytes
+    signature_key: bytes
+    possession: bytes
+    approver: bytes | None = None
+    approval: bytes | None = None
+
+
+class Problem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of every failed HTTP request."""
+
+    slug: str
+    rule: str | None
+    message: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_device_decoder = msgspec.msgpack.Decoder(DeviceFrame)
+_provider_decoder = msgspec.msgpack.Decoder(ProviderFrame)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Return the bytes of a frame."""
+    return _encoder.encode(frame)
+
+
+def decode_device_frame(data: bytes) -> DeviceFrame:
+    """Decode what a device sent; raises ``WireError``."""
+    return _strict(_device_decoder, data)
+
+
+def decode_provider_frame(data: bytes) -> ProviderFrame:
+    """Decode what a provider sent; raises ``WireError``."""
+    return _strict(_provider_decoder, data)
+
+
+def login_content(provider_key: bytes, account: str, device: bytes, nonce: bytes) -> bytes:
+    """Return what a device signs to log in: bound to the provider, so it cannot be passed on."""
+    return encode((provider_key, account, device, nonce))
+
+
+def registration_content(
+    provider_key: bytes, account: str, device: bytes, signature_key: bytes
+) -> bytes:
+    """Return what a new device, and the device that approves it, sign."""
+    return encode((provider_key, account, device, signature_key))
+
+
+def request_content(method: str, path: str, time: int, body: bytes) -> bytes:
+    """Return what signs an HTTP request (headers ``glasslock-key``, ``-time``, ``-signature``)."""
+    return encode((method, path, time, digest(Label.CONTENT, body)))
+
+
+def _strict(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
+    if len(data) > MAX_FRAME:
+        raise WireError("a frame is too long", rule="api.length")
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise WireError("not a frame of this protocol", rule="api.frame") from error
