@@ -47,9 +47,7 @@ def complete_root(hashes: Sequence[bytes]) -> bytes:
         raise WireError("a complete subtree has a power of two of hashes", rule="merkle.count")
     sha256 = hashlib.sha256
     while len(row) > 1:
-        row = [
-            sha256(b"\x01" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)
-        ]
+        row = [sha256(b"\x01" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)]
     return row[0]
 
 
@@ -235,7 +233,7 @@ def verify_consistency(
     if not 0 <= old <= new <= MAX_UINT:
         raise LogInconsistent("the sizes are out of order", rule="merkle.range")
     _check_hashes(old_root, new_root, *proof)
-    if old == 0 or old == new:
+    if old in (0, new):
         _verify_trivial(old, old_root, new, new_root, proof)
         return
     if not proof:

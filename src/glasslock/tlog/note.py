@@ -41,7 +41,7 @@ class SignatureLine:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A parsed note: ``body`` is what is signed, ``raw`` the bytes received. Nothing is verified."""
+    """A parsed note: ``body`` is what is signed, ``raw`` what came. Nothing is verified."""
 
     body: bytes
     signatures: tuple[SignatureLine, ...]

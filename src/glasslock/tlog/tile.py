@@ -19,7 +19,6 @@ from glasslock.tlog.merkle import (
     Frontier,
     complete_root,
     leaf_hash,
-    node_hash,
 )
 
 TILE_HEIGHT: Final = 8
@@ -182,7 +181,8 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
 
 def decode_bundle(bundle: Bundle, data: bytes) -> tuple[bytes, ...]:
     """Return the entries of a bundle's bytes; raises ``WireError`` unless exactly ``width``."""
-    entries, at = [], 0
+    entries: list[bytes] = []
+    at = 0
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if at + 2 > len(data) or end > len(data) or len(entries) == bundle.width:
@@ -203,6 +203,26 @@ def subtree_root(hashes: Sequence[bytes], level: int, index: int) -> bytes:
     if not 0 <= low < high <= len(hashes):
         raise WireError("the subtree is not in this tile", rule="tile.subtree")
     return complete_root(hashes[low:high])
+
+
+def open_bundle(bundle: Bundle, data: bytes, leaves: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the entries of a bundle after checking each against its leaf hash.
+
+    ``leaves`` are the hashes of the level 0 tile beside it, as ``TreeTiles.check`` returned them.
+
+    Raises:
+        LogInconsistent: an entry does not hash to its leaf.
+        StateError: ``leaves`` are of a tile of another width.
+        WireError: the bytes are no bundle of that width.
+    """
+    entries = decode_bundle(bundle, data)
+    if len(leaves) != len(entries):
+        raise StateError("the leaves are of another tile", rule="bundle.leaves")
+    for place, (entry, leaf) in enumerate(zip(entries, leaves, strict=True)):
+        if leaf_hash(entry) != leaf:
+            at = bundle.index * TILE_WIDTH + place
+            raise LogInconsistent(f"entry {at} is not what was logged", rule="bundle.entry")
+    return entries
 
 
 class TreeTiles:
@@ -266,26 +286,6 @@ class TreeTiles:
         hashes = self.check(tile, data)
         self._taken[tile.level, tile.index] = hashes
         return hashes
-
-    def check_bundle(
-        self, bundle: Bundle, data: bytes, leaves: Sequence[bytes]
-    ) -> tuple[bytes, ...]:
-        """Return the entries of a bundle after checking each against ``leaves``.
-
-        ``leaves`` are the hashes of the level 0 tile beside it, as ``check`` returned them.
-
-        Raises:
-            LogInconsistent: an entry does not hash to its leaf.
-            WireError: the bytes are no bundle of that width.
-        """
-        entries = decode_bundle(bundle, data)
-        if len(leaves) != len(entries):
-            raise StateError("the leaves are of another tile", rule="bundle.leaves")
-        for place, (entry, leaf) in enumerate(zip(entries, leaves, strict=True)):
-            if leaf_hash(entry) != leaf:
-                at = bundle.index * TILE_WIDTH + place
-                raise LogInconsistent(f"entry {at} is not what was logged", rule="bundle.entry")
-        return entries
 
     def hash(self, level: int, index: int) -> bytes:
         """Return the hash of a complete subtree, as ``merkle.HashReader``.

@@ -1,0 +1,140 @@
+"""What a follower remembers of a log, and the steps it may take. Pure; the caller keeps the state.
+
+``TrustedLog`` holds the newest verified checkpoint, ``Replica`` the frontier too, for followers
+that read every entry. Both are values: a step returns the next one or raises and changes nothing.
+The caller writes the new state down before it acts on it; otherwise a crash would let a log show
+it an older past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from glasslock.errors import LogInconsistent, VerificationError, WireError
+from glasslock.tlog.checkpoint import VerifiedCheckpoint, verify_checkpoint
+from glasslock.tlog.encoding import decode_hash, encode_base64
+from glasslock.tlog.merkle import MAX_PROOF, Frontier, verify_consistency
+from glasslock.tlog.proof import LoggedEntry, verify_appended
+from glasslock.tlog.quorum import QuorumFile
+
+# Different witnesses cosign different checkpoints, and their clocks differ: the median may step
+# back by this much between two honest checkpoints.
+TIME_SLACK_SECONDS: Final = 120
+
+
+def encode_hashes(hashes: Sequence[bytes]) -> bytes:
+    """Return hashes as lines of base64: how a consistency proof is served."""
+    return b"".join(encode_base64(item) + b"\n" for item in hashes)
+
+
+def decode_hashes(data: bytes) -> tuple[bytes, ...]:
+    """Read what ``encode_hashes`` wrote; raises ``WireError``."""
+    *lines, rest = data.split(b"\n")
+    if rest or len(lines) > MAX_PROOF:
+        raise WireError("a proof has at most 63 whole lines", rule="proof.hashes")
+    return tuple(decode_hash(line, rule="proof.hashes") for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedLog:
+    """A log under one quorum file, and the newest checkpoint of it that this follower verified.
+
+    ``max_age`` (seconds) bounds the age of the median witness time, when a step is given ``now``.
+    """
+
+    quorum: QuorumFile
+    origin: str
+    max_age: int | None = None
+    checkpoint: VerifiedCheckpoint | None = None
+
+    @property
+    def size(self) -> int:
+        """The size last verified, 0 before the first checkpoint."""
+        return self.checkpoint.size if self.checkpoint else 0
+
+    def restore(self, note: bytes) -> TrustedLog:
+        """Return this log at the checkpoint it had stored; it is verified again, but for age."""
+        found = verify_checkpoint(note, self.quorum, origin=self.origin)
+        return replace(self, checkpoint=found)
+
+    def check(self, note: bytes, now: int | None) -> VerifiedCheckpoint:
+        """Return ``note`` verified and not older than what is held; see ``advance``."""
+        found = verify_checkpoint(
+            note, self.quorum, origin=self.origin, now=now, max_age=self.max_age
+        )
+        held = self.checkpoint
+        if held is None:
+            return found
+        if found.size < held.size:
+            raise LogInconsistent("the log shows less than it did", rule="log.behind")
+        if found.size == held.size and found.root != held.root:
+            raise LogInconsistent("one size has two roots", rule="log.fork")
+        if found.median_time < held.median_time - TIME_SLACK_SECONDS:
+            raise VerificationError("the log's time runs back", rule="log.time")
+        return found
+
+    def advance(self, note: bytes, consistency: Sequence[bytes], now: int | None) -> TrustedLog:
+        """Return this log at the checkpoint in ``note``, the past proven unchanged.
+
+        ``consistency`` is the proof from ``size`` to the new size; ``now`` is POSIX seconds.
+
+        Raises:
+            BadSignature: the log did not sign, or a known signature fails.
+            LogInconsistent: the log is behind, forked, or has rewritten its past.
+            QuorumNotMet: too few witnesses, or too old.
+            VerificationError: another log's checkpoint, or its time runs back.
+            WireError: it is no checkpoint.
+        """
+        found = self.check(note, now)
+        held = self.checkpoint
+        if held is not None:
+            verify_consistency(held.size, held.root, found.size, found.root, consistency)
+        return replace(self, checkpoint=found)
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A log that is read whole: its trusted checkpoint and the frontier of all entries so far.
+
+    ``nodes`` are ``Frontier.nodes`` at ``log.size``: store them beside the checkpoint's note.
+    """
+
+    log: TrustedLog
+    nodes: tuple[bytes, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many entries have been read; the index of the next."""
+        return self.log.size
+
+    def restore(self, note: bytes, nodes: Sequence[bytes]) -> Replica:
+        """Return this replica as it was stored.
+
+        Raises:
+            LogInconsistent: the stored frontier is not that of the stored checkpoint.
+        """
+        log = self.log.restore(note)
+        held = log.checkpoint
+        if held is None or Frontier(log.size, nodes).root() != held.root:
+            raise LogInconsistent("the stored frontier is another tree's", rule="log.frontier")
+        return Replica(log, tuple(nodes))
+
+    def extend(
+        self, note: bytes, entries: Sequence[bytes], now: int | None
+    ) -> tuple[Replica, tuple[LoggedEntry, ...]]:
+        """Return the next replica and the new entries as logged.
+
+        ``entries`` are all from ``size`` up to the size that ``note`` signs. The root recomputed
+        over them proves consistency, so no proof is asked for.
+
+        Raises:
+            LogInconsistent: entries are missing or changed, or as ``TrustedLog.advance``.
+            VerificationError: as ``TrustedLog.advance``.
+            WireError: it is no checkpoint.
+        """
+        found = self.log.check(note, now)
+        before = Frontier(self.size, self.nodes)
+        after, logged = verify_appended(before, entries, found)
+        return Replica(replace(self.log, checkpoint=found), after.nodes), logged
