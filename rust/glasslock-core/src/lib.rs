@@ -1,1 +1,10 @@
-//! Core.
+//! MLS groups, X-Wing with given coins and secret sharing: bytes in, bytes out, no IO, no clock.
+//!
+//! Everything that must persist leaves as rows (`rows`), sealed before it leaves; the caller
+//! applies them in its own transaction and confirms.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod kem;
+pub mod shamir;
+pub mod sign;
