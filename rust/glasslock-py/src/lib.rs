@@ -3,23 +3,38 @@
 #![allow(missing_docs)]
 
 mod errors;
+mod groups;
 mod primitives;
+mod values;
 
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    use primitives as p;
-    module.add_function(wrap_pyfunction!(p::xwing_public_key, module)?)?;
-    module.add_function(wrap_pyfunction!(p::xwing_check_public_key, module)?)?;
-    module.add_function(wrap_pyfunction!(p::xwing_encapsulate, module)?)?;
-    module.add_function(wrap_pyfunction!(p::xwing_encapsulate_batch, module)?)?;
-    module.add_function(wrap_pyfunction!(p::xwing_decapsulate, module)?)?;
-    module.add_function(wrap_pyfunction!(p::shamir_share, module)?)?;
-    module.add_function(wrap_pyfunction!(p::shamir_shares, module)?)?;
-    module.add_function(wrap_pyfunction!(p::shamir_combine, module)?)?;
-    module.add_function(wrap_pyfunction!(p::ed25519_public_key, module)?)?;
-    module.add_function(wrap_pyfunction!(p::sign_with_label, module)?)?;
-    module.add_function(wrap_pyfunction!(p::verify_with_label, module)?)?;
-    Ok(())
+mod _core {
+    #[pymodule_export]
+    use crate::groups::{
+        key_package_info, message_info, Engine, Group, ParkedJoin, PublicGroup, PublicStaged,
+        StagedCommit, StagedWelcome, WriteSet,
+    };
+    #[pymodule_export]
+    use crate::primitives::{
+        ed25519_public_key, shamir_combine, shamir_share, shamir_shares, sign_with_label,
+        verify_with_label, xwing_check_public_key, xwing_decapsulate, xwing_encapsulate,
+        xwing_encapsulate_batch, xwing_public_key,
+    };
+    #[pymodule_export]
+    use crate::values::{
+        CommitPreview, GroupView, Member, PublicGroupView, PyInvitation, PyKeyPackageInfo,
+        PyMessageInfo,
+    };
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    use glasslock_core::{config, crypto};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("SUITE_HYBRID", u16::from(crypto::HYBRID))?;
+        module.add("SUITE_CLASSIC", u16::from(crypto::CLASSIC))?;
+        module.add("POLICY_EXTENSION", config::POLICY_EXTENSION)?;
+        module.add("ROOT_COMPONENT", config::ROOT_COMPONENT)
+    }
 }
