@@ -160,8 +160,8 @@ impl PublicGroup {
             return Err(refused("only commits are taken".into()));
         };
         let tag = tag.ok_or_else(|| refused("a commit has no confirmation tag".into()))?;
-        check_group_info(&inner, &staged, &tag, group_info)?;
         Ok(PublicStaged {
+            tree: check_group_info(&inner, &staged, &tag, group_info)?,
             preview: Preview::of(&staged, sender, false)?,
             generation: inner.generation,
             group: self.clone(),
@@ -181,6 +181,7 @@ impl PublicGroup {
 pub struct PublicStaged {
     group: PublicGroup,
     staged: Box<StagedCommit>,
+    tree: RatchetTreeIn,
     generation: u64,
     /// What it would do.
     pub preview: Preview,
@@ -190,7 +191,8 @@ impl PublicStaged {
     /// Moves the public state to the epoch the commit starts.
     ///
     /// # Errors
-    /// `State` when the group changed in between.
+    /// `State` when the group changed in between; `Verification` when the GroupInfo carries
+    /// another tree than the commit leads to. After either the handle must be loaded again.
     pub fn accept(self) -> Result<WriteSet> {
         self.group.status.ready()?;
         let mut guard = self.group.lock()?;
@@ -210,6 +212,13 @@ impl PublicStaged {
                 self.group.status.kill();
                 Error::state("public.merge", error.to_string())
             })?;
+        if RatchetTreeIn::from(guard.group.export_ratchet_tree()) != self.tree {
+            self.group.status.kill();
+            return Err(Error::verification(
+                "public.tree",
+                "the GroupInfo carries another tree than the commit leads to",
+            ));
+        }
         guard.generation += 1;
         let changed = rows::difference(
             &guard.provider.crypto,
@@ -229,15 +238,16 @@ fn verifiable(group_info: &[u8]) -> Result<VerifiableGroupInfo> {
     }
 }
 
-/// Checks that a GroupInfo is the one of the epoch a commit starts: same context, same tree, same
+/// Checks that a GroupInfo is the one of the epoch a commit starts: same context, same
 /// confirmation tag, signed by the committer. The library keeps the tag private, so it is read
-/// from the bytes (RFC 9420 12.4.3).
+/// from the bytes (RFC 9420 12.4.3). Returns the tree it carries, which can be compared only once
+/// the commit is merged.
 fn check_group_info(
     inner: &Inner,
     staged: &StagedCommit,
     tag: &[u8],
     group_info: &[u8],
-) -> Result<()> {
+) -> Result<RatchetTreeIn> {
     let wrong = |what: &str| Error::verification("public.group-info", what.to_owned());
     let info = verifiable(group_info)?;
     let context = staged
@@ -253,23 +263,15 @@ fn check_group_info(
     if !rest.starts_with(tag) {
         return Err(wrong("the GroupInfo has another confirmation tag than the commit"));
     }
-    let tree = staged
-        .export_ratchet_tree(&*inner.provider.crypto, inner.group.export_ratchet_tree())
-        .ok()
-        .flatten()
-        .ok_or_else(|| wrong("the commit gives no tree"))?;
-    let same_tree = info
-        .extensions()
-        .ratchet_tree()
-        .is_some_and(|own| *own.ratchet_tree() == RatchetTreeIn::from(tree));
-    if !same_tree {
-        return Err(wrong("the GroupInfo carries another tree than the commit"));
-    }
     let key = staged
         .update_path_leaf_node()
         .ok_or_else(|| wrong("the commit renews no leaf"))?
         .signature_key();
     let key = OpenMlsSignaturePublicKey::from_signature_key(key.clone(), SignatureScheme::ED25519);
     info.verify_no_out(&*inner.provider.crypto, &key)
-        .map_err(|_| wrong("the GroupInfo is not signed by the committer"))
+        .map_err(|_| wrong("the GroupInfo is not signed by the committer"))?;
+    info.extensions()
+        .ratchet_tree()
+        .map(|tree| tree.ratchet_tree().clone())
+        .ok_or_else(|| wrong("the GroupInfo carries no ratchet tree"))
 }

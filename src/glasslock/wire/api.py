@@ -73,12 +73,11 @@ class ClaimKeyPackages(Frame):
 
 
 class CreateGroup(Frame):
-    """Create a group from the GroupInfo and ratchet tree of its epoch 0."""
+    """Create a group from the GroupInfo of its epoch 0, which carries the ratchet tree."""
 
     id: int
     group_id: bytes
     group_info: bytes
-    tree: bytes
 
 
 class SubmitHandshake(Frame):
@@ -88,7 +87,6 @@ class SubmitHandshake(Frame):
     group_id: bytes
     commit: bytes
     group_info: bytes
-    tree: bytes
     welcome: bytes | None = None
 
 
@@ -203,7 +201,6 @@ class GroupInfo(Frame):
 
     id: int
     group_info: bytes
-    tree: bytes
     position: int
     time: int
     head: bytes
@@ -237,8 +234,8 @@ class Deliver(Frame):
 class InboxItem(Frame):
     """Something for this device outside any group it is in.
 
-    ``kind`` ``welcome``: data = Welcome, with the tree and the line's state right after the Commit
-    that added this device. ``notice``: data = an encoded notice letter. ``device``: data = cbor
+    ``kind`` ``welcome``: data = Welcome, with the line's state right after the Commit that
+    added this device. ``notice``: data = an encoded notice letter. ``device``: data = cbor
     [device id] of a new device of this account.
     """
 
@@ -246,7 +243,6 @@ class InboxItem(Frame):
     kind: str
     data: bytes
     group_id: bytes = b""
-    tree: bytes = b""
     position: int = 0
     time: int = 0
     head: bytes = b""
