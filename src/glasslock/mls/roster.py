@@ -1,0 +1,118 @@
+"""Who is in a group: accounts and devices behind leaves; knows no store and no key but public ones.
+
+The identity in a basic credential is ``cbor([account, device id])``. Whether the account's device
+list really has that device under that key is for the reader to judge: nothing in MLS does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from glasslock.errors import VerificationError
+from glasslock.ids import AccountId, DeviceId, account_id, device_id
+from glasslock.wire.codec import encode
+from glasslock.wire.digest import digest
+from glasslock.wire.labels import Label
+from glasslock.wire.shape import Fields
+
+
+class MemberFacts(Protocol):
+    """What the engine says of a member."""
+
+    @property
+    def leaf(self) -> int: ...
+    @property
+    def identity(self) -> bytes: ...
+    @property
+    def signature_key(self) -> bytes: ...
+    @property
+    def credential(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Device:
+    """A device of an account."""
+
+    account: AccountId
+    device: DeviceId
+
+    def identity(self) -> bytes:
+        """Return the identity bytes of its credential."""
+        return encode((self.account, self.device))
+
+    @classmethod
+    def of(cls, identity: bytes) -> Device:
+        """Read identity bytes; raises ``WireError``."""
+        fields = Fields.of(identity, "identity", 2, limit=256)
+        return cls(account_id(fields.text(64)), device_id(fields.bytes(16)))
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf that is not blank; ``credential`` is the MLS Credential as TLS bytes."""
+
+    index: int
+    device: Device
+    signer: bytes
+    credential: bytes
+    credential_digest: bytes
+
+    @classmethod
+    def of(cls, member: MemberFacts) -> Leaf:
+        """Read a member; raises ``WireError`` when its identity is not one of ours."""
+        return cls(
+            member.leaf,
+            Device.of(member.identity),
+            member.signature_key,
+            member.credential,
+            credential_digest(member.credential),
+        )
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Everybody in a group in one epoch, in leaf order."""
+
+    leaves: tuple[Leaf, ...]
+
+    @classmethod
+    def of(cls, members: Iterable[MemberFacts]) -> Roster:
+        """Read all members; raises ``WireError``."""
+        return cls(tuple(sorted((Leaf.of(m) for m in members), key=lambda leaf: leaf.index)))
+
+    @cached_property
+    def _by_index(self) -> dict[int, Leaf]:
+        return {leaf.index: leaf for leaf in self.leaves}
+
+    @cached_property
+    def accounts(self) -> frozenset[AccountId]:
+        """All accounts with a device in the group."""
+        return frozenset(leaf.device.account for leaf in self.leaves)
+
+    def leaf(self, index: int) -> Leaf:
+        """Return leaf ``index``; raises ``VerificationError`` when it is blank."""
+        try:
+            return self._by_index[index]
+        except KeyError:
+            raise VerificationError("this leaf is blank", rule="roster.leaf") from None
+
+    def of_account(self, account: str) -> tuple[Leaf, ...]:
+        """Return the leaves of ``account``."""
+        return tuple(leaf for leaf in self.leaves if leaf.device.account == account)
+
+    def has(self, device: Device) -> bool:
+        """Say whether ``device`` has a leaf."""
+        return any(leaf.device == device for leaf in self.leaves)
+
+
+def credential_digest(credential: bytes) -> bytes:
+    """Return ``H("credential", MLS Credential as TLS bytes)``."""
+    return digest(Label.CREDENTIAL, credential)
+
+
+def context_digest(context: bytes) -> bytes:
+    """Return ``H("group context", GroupContext as TLS bytes)``."""
+    return digest(Label.GROUP_CONTEXT, context)

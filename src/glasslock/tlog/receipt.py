@@ -1,0 +1,59 @@
+"""Receipts: one signature of the provider over the Merkle root of a batch (protocol section 4).
+
+Knows trees and signatures; does not know what an entry holds or whether its claims are true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from glasslock import signing
+from glasslock.tlog.merkle import leaf_hash, node_hash, verify_inclusion
+from glasslock.wire.entry import Receipt, ReceiptLeaf, receipt_content
+from glasslock.wire.labels import Label
+
+
+def make_receipts(
+    leaves: Sequence[ReceiptLeaf], sign: Callable[[str, bytes], bytes]
+) -> list[Receipt]:
+    """Return one receipt per leaf under one signature made by ``sign(label, content)``."""
+    if not leaves:
+        return []
+    levels = [[leaf_hash(leaf.encode()) for leaf in leaves]]
+    while len(levels[-1]) > 1:
+        levels.append(_parents(levels[-1]))
+    root = levels[-1][0]
+    signature = sign(Label.SIGN_RECEIPT, receipt_content(len(leaves), root))
+    return [
+        Receipt(leaf, index, len(leaves), root, _path(levels, index), signature)
+        for index, leaf in enumerate(leaves)
+    ]
+
+
+def verify_receipt(receipt: Receipt, provider_key: bytes) -> None:
+    """Check that the provider of ``provider_key`` (raw Ed25519) acknowledged the leaf.
+
+    Raises:
+        LogInconsistent: the leaf is not in the signed batch.
+        BadSignature: the batch is not signed by the provider.
+    """
+    hashed = leaf_hash(receipt.leaf.encode())
+    verify_inclusion(hashed, receipt.index, receipt.count, receipt.path, receipt.root)
+    content = receipt_content(receipt.count, receipt.root)
+    signing.verify(provider_key, Label.SIGN_RECEIPT, content, receipt.signature)
+
+
+def _parents(row: list[bytes]) -> list[bytes]:
+    paired = [node_hash(row[at], row[at + 1]) for at in range(0, len(row) - 1, 2)]
+    # An unpaired node rises as it is: that is the tree of RFC 9162.
+    return paired + row[len(row) - len(row) % 2 :]
+
+
+def _path(levels: list[list[bytes]], index: int) -> tuple[bytes, ...]:
+    path = []
+    for row in levels[:-1]:
+        sibling = index ^ 1
+        if sibling < len(row):
+            path.append(row[sibling])
+        index >>= 1
+    return tuple(path)
