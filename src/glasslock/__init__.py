@@ -1,0 +1,1 @@
+"""End-to-end encrypted messaging with exceptional access by threshold escrow, in the open."""
