@@ -1,0 +1,54 @@
+# The verbs a person types. Needs python3 (3.11 or newer, with venv), cargo (1.91 or newer), a C
+# compiler and make; everything else goes into .venv, at the versions and hashes in the lock files.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .stamps/ready
+FUZZ_SECONDS ?= 20
+STORY := $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench fuzz docs lock clean
+
+help: ## list these verbs
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(READY) ## make .venv, install what the lock file names, build the Rust core
+
+$(READY): requirements-dev.lock pyproject.toml Cargo.toml Cargo.lock tools/setup.sh \
+          $(shell find rust -type f -not -path '*/target/*')
+	@PYTHON=$(PYTHON) tools/setup.sh
+
+demo: $(READY) ## tell the whole story on real processes (CHAPTER=1|2|3, JSON=file, KEEP=1)
+	@$(BIN)/glasslock demo $(STORY)
+
+test: $(READY) ## run every test, Python and Rust
+	$(BIN)/python -m pytest -q -n 2
+	cargo test --locked --workspace --exclude glasslock-py
+
+check: $(READY) ## formatters, linters, types, import contracts, crate rules; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest glasslock._core
+	$(BIN)/lint-imports --no-logo
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
+	else printf '\n!!! cargo-deny is not installed: crate rules were NOT checked !!!\n\n' >&2; fi
+
+bench: $(READY) ## measure against references taken in the same run; prints machine and load
+	@$(BIN)/python tests/bench/run.py
+
+fuzz: $(READY) ## run each file of tests/fuzz for FUZZ_SECONDS
+	@$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)
+
+docs: $(READY) ## write the generated pages under docs/reference
+	@$(BIN)/python tools/reference.py
+
+lock: ## resolve the lock files anew from pyproject.toml
+	@tools/lock.sh
+
+clean: ## remove what make made, and nothing else
+	rm -rf .venv .stamps target .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f src/glasslock/_core*.so
