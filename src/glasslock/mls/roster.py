@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from glasslock.errors import VerificationError
+from glasslock.errors import Denied, VerificationError
 from glasslock.ids import AccountId, DeviceId, account_id, device_id
 from glasslock.wire.codec import encode
 from glasslock.wire.digest import digest
@@ -103,9 +103,12 @@ class Roster:
         """Return the leaves of ``account``."""
         return tuple(leaf for leaf in self.leaves if leaf.device.account == account)
 
-    def has(self, device: Device) -> bool:
-        """Say whether ``device`` has a leaf."""
-        return any(leaf.device == device for leaf in self.leaves)
+    def of_device(self, device: Device) -> Leaf:
+        """Return the leaf of ``device``; raises ``Denied`` when it has none."""
+        for leaf in self.leaves:
+            if leaf.device == device:
+                return leaf
+        raise Denied("this device is not in the group", rule="roster.device")
 
 
 def credential_digest(credential: bytes) -> bytes:

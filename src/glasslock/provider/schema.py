@@ -1,0 +1,83 @@
+"""The provider's tables, as migrations in order; knows no query."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE devices (
+        account TEXT NOT NULL, device BLOB NOT NULL, signature_key BLOB NOT NULL,
+        registered INTEGER NOT NULL, q INTEGER NOT NULL DEFAULT 0, head BLOB NOT NULL,
+        ingested INTEGER NOT NULL DEFAULT 0, inbox_acked INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (account, device)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE key_packages (
+        account TEXT NOT NULL, device BLOB NOT NULL, reference BLOB NOT NULL,
+        last_resort INTEGER NOT NULL, package BLOB NOT NULL,
+        PRIMARY KEY (account, device, reference)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE policies (digest BLOB PRIMARY KEY, document BLOB NOT NULL) STRICT;
+
+    CREATE TABLE groups (
+        group_id BLOB PRIMARY KEY, policy BLOB NOT NULL, epoch INTEGER NOT NULL,
+        context BLOB NOT NULL, position INTEGER NOT NULL, time INTEGER NOT NULL,
+        head BLOB NOT NULL, group_info BLOB NOT NULL, ingested INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE public_rows (
+        scope BLOB NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (scope, key)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE members (
+        group_id BLOB NOT NULL, account TEXT NOT NULL, device BLOB NOT NULL,
+        joined INTEGER NOT NULL, gone INTEGER, acked INTEGER NOT NULL,
+        PRIMARY KEY (group_id, account, device)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX members_device ON members (account, device);
+
+    CREATE TABLE slots (
+        group_id BLOB NOT NULL, leaf INTEGER NOT NULL, epoch INTEGER NOT NULL,
+        tau INTEGER NOT NULL, slot BLOB NOT NULL, count INTEGER NOT NULL, last BLOB NOT NULL,
+        signer BLOB NOT NULL, PRIMARY KEY (group_id, leaf)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE entries (
+        group_id BLOB NOT NULL, position INTEGER NOT NULL, time INTEGER NOT NULL,
+        kind TEXT NOT NULL, digest BLOB NOT NULL, head BLOB NOT NULL, data BLOB NOT NULL,
+        account TEXT NOT NULL, device BLOB NOT NULL, q INTEGER NOT NULL,
+        device_head BLOB NOT NULL, PRIMARY KEY (group_id, position)
+    ) STRICT;
+    CREATE UNIQUE INDEX entries_digest ON entries (group_id, digest);
+
+    CREATE TABLE receipts (
+        group_id BLOB NOT NULL, position INTEGER NOT NULL, receipt BLOB NOT NULL,
+        PRIMARY KEY (group_id, position)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE refusals (
+        group_id BLOB NOT NULL, digest BLOB NOT NULL, slug TEXT NOT NULL, rule TEXT,
+        message TEXT NOT NULL, epoch INTEGER, PRIMARY KEY (group_id, digest)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE inbox (
+        account TEXT NOT NULL, device BLOB NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+        data BLOB NOT NULL, group_id BLOB NOT NULL, position INTEGER NOT NULL,
+        time INTEGER NOT NULL, head BLOB NOT NULL, PRIMARY KEY (account, device, seq)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE ingest_roots (
+        interval INTEGER PRIMARY KEY, time INTEGER NOT NULL, count INTEGER NOT NULL,
+        root BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE ingest_leaves (
+        interval INTEGER NOT NULL, leaf INTEGER NOT NULL, line BLOB NOT NULL,
+        position INTEGER NOT NULL, head BLOB NOT NULL, blind BLOB NOT NULL,
+        PRIMARY KEY (interval, leaf)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX ingest_line ON ingest_leaves (line, position);
+    """,
+)

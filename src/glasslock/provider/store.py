@@ -1,0 +1,390 @@
+"""What the provider keeps, as reads and writes on one database; decides nothing.
+
+Callers hold a transaction around everything that belongs together; no method opens its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from glasslock.errors import StateError
+from glasslock.mls import Device, KeyPackageInfo, PublicGroup, Roster, WriteSet, context_digest
+from glasslock.provider.delivery import Entry, LeafSlot, Line
+from glasslock.runtime.sqlite import Database
+from glasslock.wire.api import EntryItem, InboxItem
+from glasslock.wire.entry import EntryKind, Head, Receipt
+from glasslock.wire.policy import Policy, decode_policy
+
+EMPTY_DEVICE_HEAD: Final = bytes(32)
+
+
+class Store:
+    """The provider's tables over an open database."""
+
+    def __init__(self, db: Database) -> None:
+        """Take over ``db``, opened with ``glasslock.provider.schema.MIGRATIONS``."""
+        self._db = db
+
+    # -- devices ------------------------------------------------------------------------------
+
+    def devices(self, account: str) -> dict[bytes, bytes]:
+        """Return the signature keys of an account's devices, by device id."""
+        rows = self._db.all(
+            "SELECT device, signature_key FROM devices WHERE account = ?", (account,)
+        )
+        return dict(rows)
+
+    def register(self, device: Device, signature_key: bytes, now: int) -> bool:
+        """Enter a device; returns whether it is new."""
+        done = self._db.execute(
+            "INSERT INTO devices (account, device, signature_key, registered, head)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (device.account, device.device, signature_key, now, EMPTY_DEVICE_HEAD),
+        )
+        return done.rowcount > 0
+
+    def device_line(self, device: Device) -> tuple[int, bytes]:
+        """Return q and head of a device's own line."""
+        row = self._db.one(
+            "SELECT q, head FROM devices WHERE account = ? AND device = ?",
+            (device.account, device.device),
+        )
+        return (0, EMPTY_DEVICE_HEAD) if row is None else (row[0], row[1])
+
+    def set_device_line(self, device: Device, q: int, head: bytes) -> None:
+        """Move a device's own line."""
+        self._db.execute(
+            "UPDATE devices SET q = ?, head = ? WHERE account = ? AND device = ?",
+            (q, head, device.account, device.device),
+        )
+
+    # -- KeyPackages --------------------------------------------------------------------------
+
+    def put_key_packages(
+        self, owner: Device, packages: Iterable[tuple[bytes, KeyPackageInfo]]
+    ) -> None:
+        """Keep KeyPackages; a new last-resort one replaces the old."""
+        for data, info in packages:
+            if info.last_resort:
+                self._db.execute(
+                    "DELETE FROM key_packages WHERE account = ? AND device = ? AND last_resort = 1",
+                    (owner.account, owner.device),
+                )
+            self._db.execute(
+                "INSERT INTO key_packages VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (owner.account, owner.device, info.reference, int(info.last_resort), data),
+            )
+
+    def claim_key_package(self, owner: Device) -> bytes | None:
+        """Take one KeyPackage: a single-use one while there is one, else the last resort."""
+        row = self._db.one(
+            "SELECT reference, last_resort, package FROM key_packages"
+            " WHERE account = ? AND device = ? ORDER BY last_resort, reference LIMIT 1",
+            (owner.account, owner.device),
+        )
+        if row is None:
+            return None
+        reference, last_resort, package = row
+        if not last_resort:
+            self._db.execute(
+                "DELETE FROM key_packages WHERE account = ? AND device = ? AND reference = ?",
+                (owner.account, owner.device, reference),
+            )
+        return bytes(package)
+
+    # -- policies -----------------------------------------------------------------------------
+
+    def put_policy(self, policy: Policy) -> None:
+        """Keep a policy document."""
+        self._db.execute(
+            "INSERT INTO policies VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (policy.digest, policy.document),
+        )
+
+    def policy(self, digest: bytes) -> Policy | None:
+        """Return the policy of a digest."""
+        row = self._db.one("SELECT document FROM policies WHERE digest = ?", (digest,))
+        return None if row is None else decode_policy(row[0])
+
+    def policies(self) -> list[bytes]:
+        """Return all policy documents."""
+        return [row[0] for row in self._db.all("SELECT document FROM policies ORDER BY digest")]
+
+    # -- groups -------------------------------------------------------------------------------
+
+    def has_group(self, group_id: bytes) -> bool:
+        """Say whether the group exists."""
+        return self._db.one("SELECT 1 FROM groups WHERE group_id = ?", (group_id,)) is not None
+
+    def public_group(self, group_id: bytes) -> PublicGroup:
+        """Load the engine's public state of a group."""
+        rows = self._db.all(
+            "SELECT scope, key, value FROM public_rows WHERE scope = ?", (group_id,)
+        )
+        return PublicGroup.load([tuple(row) for row in rows])
+
+    def apply(self, written: WriteSet) -> None:
+        """Apply the engine's rows; the caller confirms after the commit."""
+        for scope, key, value in written.rows:
+            if value is None:
+                self._db.execute(
+                    "DELETE FROM public_rows WHERE scope = ? AND key = ?", (scope, key)
+                )
+            else:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO public_rows VALUES (?, ?, ?)", (scope, key, value)
+                )
+
+    def put_group(self, line: Line, context: bytes, group_info: bytes) -> None:
+        """Keep the state of a group after its creation or a commit."""
+        head = line.head
+        self._db.execute(
+            "INSERT INTO groups (group_id, policy, epoch, context, position, time, head,"
+            " group_info) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (group_id) DO UPDATE SET policy = excluded.policy,"
+            " epoch = excluded.epoch, context = excluded.context, position = excluded.position,"
+            " time = excluded.time, head = excluded.head, group_info = excluded.group_info",
+            (
+                line.group_id,
+                line.policy.digest,
+                line.epoch,
+                context,
+                head.position,
+                head.time,
+                head.head,
+                group_info,
+            ),
+        )
+
+    def put_members(self, line: Line, before: Roster | None) -> list[Device]:
+        """Record who joined and who left with the entry at ``line.head``; returns the new ones."""
+        position = line.head.position
+        old = set() if before is None else {leaf.device for leaf in before.leaves}
+        new = {leaf.device for leaf in line.roster.leaves}
+        for gone in old - new:
+            self._db.execute(
+                "UPDATE members SET gone = ? WHERE group_id = ? AND account = ? AND device = ?",
+                (position, line.group_id, gone.account, gone.device),
+            )
+        for joined in new - old:
+            self._db.execute(
+                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, NULL, ?)",
+                (line.group_id, joined.account, joined.device, position, position),
+            )
+        return sorted(new - old)
+
+    def membership(self, group_id: bytes, device: Device) -> tuple[int, int | None] | None:
+        """Return the positions after which a device reads and up to which, if it ever did."""
+        row = self._db.one(
+            "SELECT joined, gone FROM members WHERE group_id = ? AND account = ? AND device = ?",
+            (group_id, device.account, device.device),
+        )
+        return None if row is None else (row[0], row[1])
+
+    def rejoined(self, group_id: bytes, device: Device, position: int) -> None:
+        """Let a device that replaced its own leaf read from ``position`` on."""
+        self._db.execute(
+            "UPDATE members SET joined = ?, gone = NULL, acked = ?"
+            " WHERE group_id = ? AND account = ? AND device = ?",
+            (position, position, group_id, device.account, device.device),
+        )
+
+    def line(self, group_id: bytes, public: PublicGroup) -> Line:
+        """Load what the delivery decisions need; raises ``StateError`` without the group."""
+        row = self._db.one(
+            "SELECT policy, position, time, head FROM groups WHERE group_id = ?", (group_id,)
+        )
+        if row is None:
+            raise StateError("there is no such group", rule="store.group")
+        policy = self.policy(row[0])
+        if policy is None:
+            raise StateError("the group's policy is missing", rule="store.policy")
+        view = public.view
+        slots = self._db.all(
+            "SELECT leaf, epoch, tau, slot, count, last, signer FROM slots WHERE group_id = ?",
+            (group_id,),
+        )
+        return Line(
+            group_id,
+            policy,
+            view.epoch,
+            context_digest(view.context),
+            Roster.of(view.members),
+            Head(row[1], row[2], row[3]),
+            {leaf: LeafSlot(*rest) for leaf, *rest in slots},
+        )
+
+    def group_info(self, group_id: bytes) -> tuple[bytes, Head] | None:
+        """Return the GroupInfo of the current epoch and the newest head."""
+        row = self._db.one(
+            "SELECT group_info, position, time, head FROM groups WHERE group_id = ?", (group_id,)
+        )
+        return None if row is None else (row[0], Head(row[1], row[2], row[3]))
+
+    # -- entries ------------------------------------------------------------------------------
+
+    def append(self, entry: Entry, sender: Device, q: int, device_head: bytes) -> None:
+        """Write an accepted entry and what it changed on its line."""
+        head, group_id = entry.head, entry.line.group_id
+        self._db.execute(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                group_id,
+                head.position,
+                head.time,
+                entry.kind.value,
+                entry.digest,
+                head.head,
+                entry.data,
+                sender.account,
+                sender.device,
+                q,
+                device_head,
+            ),
+        )
+        self.set_device_line(sender, q, device_head)
+        self._db.execute(
+            "UPDATE groups SET position = ?, time = ?, head = ? WHERE group_id = ?",
+            (head.position, head.time, head.head, group_id),
+        )
+
+    def put_slot(self, group_id: bytes, leaf: int, slot: LeafSlot) -> None:
+        """Keep the newest slot of a leaf."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                group_id,
+                leaf,
+                slot.epoch,
+                slot.tau,
+                slot.slot,
+                slot.count,
+                slot.last,
+                slot.signer,
+            ),
+        )
+
+    def keep_slots(self, group_id: bytes, leaves: Iterable[int]) -> None:
+        """Drop the slots of all leaves but these."""
+        kept = set(leaves)
+        for (leaf,) in self._db.all("SELECT leaf FROM slots WHERE group_id = ?", (group_id,)):
+            if leaf not in kept:
+                self._db.execute(
+                    "DELETE FROM slots WHERE group_id = ? AND leaf = ?", (group_id, leaf)
+                )
+
+    def put_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Keep the receipts of a batch."""
+        self._db.executemany(
+            "INSERT INTO receipts VALUES (?, ?, ?)",
+            [(r.leaf.group_id, r.leaf.position, r.encode()) for r in receipts],
+        )
+
+    def head_at(self, group_id: bytes, position: int) -> bytes | None:
+        """Return the running head after ``position``."""
+        if position == 0:
+            return Head.start(group_id).head
+        row = self._db.one(
+            "SELECT head FROM entries WHERE group_id = ? AND position = ?", (group_id, position)
+        )
+        return None if row is None else row[0]
+
+    def accepted(self, group_id: bytes, digest: bytes, sender: Device) -> tuple[Any, ...] | None:
+        """Return position, time, head, receipt, q and device head of an accepted submission."""
+        return self._db.one(
+            "SELECT e.position, e.time, e.head, r.receipt, e.q, e.device_head FROM entries e"
+            " JOIN receipts r USING (group_id, position)"
+            " WHERE e.group_id = ? AND e.digest = ? AND e.account = ? AND e.device = ?",
+            (group_id, digest, sender.account, sender.device),
+        )
+
+    def has_entry(self, group_id: bytes, digest: bytes) -> bool:
+        """Say whether a digest stands on the line."""
+        row = self._db.one(
+            "SELECT 1 FROM entries WHERE group_id = ? AND digest = ?", (group_id, digest)
+        )
+        return row is not None
+
+    def entries(self, group_id: bytes, after: int, most: int, limit: int) -> list[EntryItem]:
+        """Return up to ``limit`` entries after ``after`` and up to position ``most``."""
+        rows = self._db.all(
+            "SELECT e.position, e.time, e.kind, e.data, r.receipt FROM entries e"
+            " JOIN receipts r USING (group_id, position) WHERE e.group_id = ?"
+            " AND e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?",
+            (group_id, after, most, limit),
+        )
+        return [EntryItem(p, t, EntryKind(k).value, d, r) for p, t, k, d, r in rows]
+
+    # -- refusals -----------------------------------------------------------------------------
+
+    def refusal(self, group_id: bytes, digest: bytes) -> tuple[Any, ...] | None:
+        """Return slug, rule, message and epoch of a final refusal."""
+        return self._db.one(
+            "SELECT slug, rule, message, epoch FROM refusals WHERE group_id = ? AND digest = ?",
+            (group_id, digest),
+        )
+
+    def put_refusal(self, group_id: bytes, digest: bytes, verdict: tuple[Any, ...]) -> None:
+        """Keep a refusal, so that the same bytes get the same verdict."""
+        self._db.execute(
+            "INSERT INTO refusals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (group_id, digest, *verdict),
+        )
+
+    # -- inbox and cursors --------------------------------------------------------------------
+
+    def put_inbox(self, device: Device, item: InboxItem) -> None:
+        """Put something into a device's inbox; its seq is drawn here."""
+        row = self._db.one(
+            "SELECT COALESCE(MAX(seq), 0) + 1 FROM inbox WHERE account = ? AND device = ?",
+            (device.account, device.device),
+        )
+        acked = self._db.one(
+            "SELECT inbox_acked + 1 FROM devices WHERE account = ? AND device = ?",
+            (device.account, device.device),
+        )
+        seq = max(row[0] if row else 1, acked[0] if acked else 1)
+        self._db.execute(
+            "INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                device.account,
+                device.device,
+                seq,
+                item.kind,
+                item.data,
+                item.group_id,
+                item.position,
+                item.time,
+                item.head,
+            ),
+        )
+
+    def inbox(self, device: Device, after: int, limit: int) -> list[InboxItem]:
+        """Return what waits for a device after ``after``."""
+        rows = self._db.all(
+            "SELECT seq, kind, data, group_id, position, time, head FROM inbox"
+            " WHERE account = ? AND device = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (device.account, device.device, after, limit),
+        )
+        return [InboxItem(*row) for row in rows]
+
+    def ack_inbox(self, device: Device, seq: int) -> None:
+        """Drop what a device has stored."""
+        self._db.execute(
+            "UPDATE devices SET inbox_acked = MAX(inbox_acked, ?)"
+            " WHERE account = ? AND device = ?",
+            (seq, device.account, device.device),
+        )
+        self._db.execute(
+            "DELETE FROM inbox WHERE account = ? AND device = ? AND seq <= ?",
+            (device.account, device.device, seq),
+        )
+
+    def ack(self, group_id: bytes, device: Device, position: int) -> None:
+        """Remember how far a device has stored a line."""
+        self._db.execute(
+            "UPDATE members SET acked = MAX(acked, ?)"
+            " WHERE group_id = ? AND account = ? AND device = ?",
+            (position, group_id, device.account, device.device),
+        )
