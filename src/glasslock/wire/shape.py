@@ -95,9 +95,14 @@ class Fields:
         """Take an array and open it as ``what``."""
         return Fields(self.any(), what, count)
 
+    @property
+    def done(self) -> bool:
+        """Whether everything has been taken."""
+        return self._at == len(self._items)
+
     def close(self) -> None:
         """Refuse whatever was not taken."""
-        if self._at != len(self._items):
+        if not self.done:
             raise WireError(f"{self._what} is too long", rule="shape.count")
 
     def _misfit(self, wanted: str) -> WireError:
