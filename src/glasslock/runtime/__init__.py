@@ -1,0 +1,1 @@
+"""IO helpers for shells: databases, files, keys, HTTP, streams, daemons. Knows no rule."""

@@ -1,0 +1,249 @@
+"""One SQLite or SQLCipher database: durable transactions, named write points; knows no table.
+
+Every write happens in a named transaction. At ``NAME.begin``, ``NAME.commit`` (just before) and
+``NAME.done`` (just after) the ``point`` given at opening is called: it does nothing here, and a
+crash test gives one that ends the process, so that no write point can be forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import sqlcipher3.dbapi2 as sqlcipher
+
+from glasslock.errors import ConfigError, StorageError
+
+Row = tuple[Any, ...]
+WritePoint = Callable[[str], None]
+T = TypeVar("T")
+R = TypeVar("R")
+
+KEY_SIZE: Final = 32
+_BUSY_SECONDS: Final = 5.0
+_ENGINE_ERRORS: Final = (sqlite3.Error, sqlcipher.Error)
+
+
+def no_point(_name: str) -> None:
+    """Do nothing at a write point."""
+
+
+class Database:
+    """An open database; use it from one thread at a time."""
+
+    def __init__(self, connection: Any, point: WritePoint) -> None:
+        """Wrap a configured connection; use ``open``."""
+        self._connection = connection
+        self._point = point
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        migrations: Sequence[str],
+        *,
+        key: bytes | None = None,
+        point: WritePoint = no_point,
+    ) -> Database:
+        """Open or create the database at ``path`` and bring it to the newest version.
+
+        With a 32-byte ``key`` the file is encrypted by SQLCipher.
+
+        Raises:
+            ConfigError: the key does not fit the file.
+            StorageError: the file cannot be used, or was written by a newer version.
+        """
+        try:
+            connection = _connect(path, key)
+            _configure(connection)
+        except _ENGINE_ERRORS as error:
+            raise _opening_failed(error, encrypted=key is not None) from error
+        database = cls(connection, point)
+        database._migrate(migrations)
+        return database
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[None]:
+        """Run a block as one durable transaction; any exception rolls all of it back.
+
+        Raises:
+            StorageError: the disk is full, the file damaged or locked.
+        """
+        with self._lock:
+            self._point(f"{name}.begin")
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._point(f"{name}.commit")
+                self.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._point(f"{name}.done")
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Run a block that can fail alone inside a transaction."""
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO part")
+            self._connection.execute("RELEASE part")
+            raise
+        self.execute("RELEASE part")
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Run one statement and return its cursor; raises ``StorageError``."""
+        with self._lock:
+            try:
+                return self._connection.execute(sql, values)
+            except _ENGINE_ERRORS as error:
+                raise _failed(error) from error
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for many rows; raises ``StorageError``."""
+        with self._lock:
+            try:
+                self._connection.executemany(sql, rows)
+            except _ENGINE_ERRORS as error:
+                raise _failed(error) from error
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        """Return the first row, or None; raises ``StorageError``."""
+        with self._lock:
+            row: Row | None = self.execute(sql, values).fetchone()
+            return row
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows; raises ``StorageError``."""
+        with self._lock:
+            rows: list[Row] = self.execute(sql, values).fetchall()
+            return rows
+
+    def _migrate(self, migrations: Sequence[str]) -> None:
+        row = self.one("PRAGMA user_version")
+        version = 0 if row is None else int(row[0])
+        if version > len(migrations):
+            raise StorageError("this data was written by a newer version", rule="storage.version")
+        for number, script in enumerate(migrations[version:], version + 1):
+            with self.transaction("migrate"):
+                for statement in script.split(";"):
+                    if statement.strip():
+                        self.execute(statement)
+                self.execute(f"PRAGMA user_version = {number}")
+
+
+class GroupCommit(Generic[T, R]):
+    """Collects items while a batch runs, and runs them as the next batch in one worker thread.
+
+    ``run`` takes the items of a batch and returns one result each, or raises for all of them.
+    """
+
+    def __init__(self, run: Callable[[Sequence[T]], Sequence[R]], limit: int) -> None:
+        """Batch calls of ``run``, at most ``limit`` items each."""
+        self._run = run
+        self._limit = limit
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._worker: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def submit(self, item: T) -> R:
+        """Return the result of ``item`` once its batch is durable; raises what ``run`` raised."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._drain())
+        return await future
+
+    async def call(self, work: Callable[[], R]) -> R:
+        """Run ``work`` in the worker thread, between batches."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        """Finish what waits, then stop the thread."""
+        while self._worker is not None:
+            await asyncio.wait([self._worker])
+        self._thread.shutdown()
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch = self._waiting[: self._limit]
+            del self._waiting[: self._limit]
+            items = [item for item, _ in batch]
+            try:
+                results = await loop.run_in_executor(self._thread, self._run, items)
+            except Exception as error:  # noqa: BLE001 - it is handed to every caller
+                _fail(batch, error)
+            else:
+                for (_, future), result in zip(batch, results, strict=True):
+                    if not future.done():
+                        future.set_result(result)
+        self._worker = None
+
+
+def _fail(batch: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _connect(path: Path, key: bytes | None) -> Any:
+    options: dict[str, Any] = {
+        "isolation_level": None,
+        "check_same_thread": False,
+        "timeout": _BUSY_SECONDS,
+    }
+    if key is None:
+        return sqlite3.connect(path, **options)
+    if len(key) != KEY_SIZE:
+        raise ConfigError("a database key has 32 bytes", rule="storage.key")
+    connection = sqlcipher.connect(str(path), **options)
+    connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+    return connection
+
+
+def _configure(connection: Any) -> None:
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _opening_failed(error: Exception, *, encrypted: bool) -> StorageError | ConfigError:
+    if encrypted and "not a database" in str(error):
+        return ConfigError("the passphrase or key does not open this store", rule="storage.key")
+    return _failed(error)
+
+
+def _failed(error: Exception) -> StorageError:
+    text = str(error).lower()
+    for part, message, rule in (
+        ("full", "the disk is full", "storage.full"),
+        ("locked", "the data is in use by another process", "storage.locked"),
+        ("not a database", "this file is not a database", "storage.format"),
+        ("malformed", "the data on disk is damaged", "storage.damaged"),
+        ("unable to open", "the data file cannot be opened", "storage.open"),
+        ("readonly", "the data file cannot be written", "storage.readonly"),
+    ):
+        if part in text:
+            return StorageError(message, rule=rule)
+    return StorageError("the database refused a statement", rule="storage.statement")
