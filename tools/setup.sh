@@ -41,7 +41,8 @@ install_packages() {
 }
 
 build_core() {
-    VIRTUAL_ENV=$PWD/.venv .venv/bin/maturin develop --release --quiet
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --no-index --no-deps --no-build-isolation --editable .
 }
 
 started=$SECONDS
