@@ -356,9 +356,7 @@ class Batcher:
 
     # -- KeyPackages ----------------------------------------------------------------------------
 
-    def _put_key_packages(
-        self, request: Request, frame: api.PutKeyPackages
-    ) -> api.ProviderFrame:
+    def _put_key_packages(self, request: Request, frame: api.PutKeyPackages) -> api.ProviderFrame:
         key = self._store.devices(request.device.account)[request.device.device]
         checked = directory.check_key_packages(
             frame.packages, frame.last_resort, request.device, key, request.now

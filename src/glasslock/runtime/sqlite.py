@@ -213,6 +213,7 @@ def _connect(path: Path, key: bytes | None) -> Any:
     if len(key) != KEY_SIZE:
         raise ConfigError("a database key has 32 bytes", rule="storage.key")
     connection = sqlcipher.connect(str(path), **options)
+    connection.execute("PRAGMA cipher_log_level = NONE")
     connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
     return connection
 

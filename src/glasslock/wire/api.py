@@ -295,6 +295,14 @@ class RegisterDevice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approval: bytes | None = None
 
 
+class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """GET /v1/health: the key of receipts, the digest of the policy ``none``, the clock."""
+
+    provider_key: bytes
+    none_policy: bytes
+    time: int
+
+
 class Problem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of every failed HTTP request."""
 

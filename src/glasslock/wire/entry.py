@@ -49,9 +49,7 @@ class Head:
         if time < self.time:
             raise WireError("the time of an entry runs back", rule="stream.time")
         position = self.position + 1
-        return Head(
-            position, time, digest(Label.STREAM_NEXT, self.head, position, time, entry)
-        )
+        return Head(position, time, digest(Label.STREAM_NEXT, self.head, position, time, entry))
 
 
 def handshake_digest(commit: bytes) -> bytes:

@@ -302,7 +302,9 @@ def _class(value: Value) -> KeyholderClass:
 
 def _seat(value: Value) -> Seat:
     fields = Fields(value, "seat", 3)
-    return Seat(keyholder_id(expect_text(fields.any())), fields.text(256, 1), fields.exactly(DIGEST))
+    return Seat(
+        keyholder_id(expect_text(fields.any())), fields.text(256, 1), fields.exactly(DIGEST)
+    )
 
 
 __all__ = [

@@ -106,9 +106,7 @@ class Fields:
             raise WireError(f"{self._what} is too long", rule="shape.count")
 
     def _misfit(self, wanted: str) -> WireError:
-        return WireError(
-            f"item {self._at} of {self._what} is not {wanted}", rule="shape.type"
-        )
+        return WireError(f"item {self._at} of {self._what} is not {wanted}", rule="shape.type")
 
 
 def expect_digest(value: Value) -> bytes:

@@ -1,0 +1,313 @@
+"""The provider's shell: streams and HTTP in, batches to the store, entries out to who waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from glasslock.errors import Denied, GlasslockError, StateError, TransportError, WireError
+from glasslock.ids import account_id, device_id
+from glasslock.mls import Device
+from glasslock.provider import directory, ingest
+from glasslock.provider.batch import Batcher, Outcome, Request, refused
+from glasslock.provider.config import ProviderConfig, none_policy
+from glasslock.provider.schema import MIGRATIONS
+from glasslock.provider.store import Store
+from glasslock.runtime.clock import Clock
+from glasslock.runtime.files import private_folder
+from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, Stream, StreamRoute
+from glasslock.runtime.keys import load_or_create_seed
+from glasslock.runtime.sqlite import Database, GroupCommit, WritePoint, no_point
+from glasslock.signing import SigningKey
+from glasslock.wire import api
+
+BATCH: Final = 500
+QUEUE: Final = 1_000
+NONCE_SIZE: Final = 32
+_WHOLE_LINE: Final = (1 << 63) - 1
+_register = msgspec.msgpack.Decoder(api.RegisterDevice)
+
+
+class Provider:
+    """Delivery Service and Authentication Service over one folder."""
+
+    def __init__(
+        self, config: ProviderConfig, clock: Clock, point: WritePoint = no_point
+    ) -> None:
+        """Open the folder of ``config``; makes key and database when there are none.
+
+        Raises:
+            ConfigError, StorageError: the folder cannot be used.
+        """
+        folder = private_folder(config.data)
+        self._clock = clock
+        self._key = SigningKey.from_seed(load_or_create_seed(folder / "provider.key"))
+        self._db = Database.open(folder / "provider.db", MIGRATIONS, point=point)
+        self._store = Store(self._db)
+        self._policy = none_policy(config, self._key.public)
+        with self._db.transaction("start"):
+            self._store.put_policy(self._policy)
+        self._batcher = Batcher(self._db, self._store, self._key)
+        self._commits = GroupCommit(self._run, BATCH)
+        self._connections: dict[Device, _Connection] = {}
+        self._followers: dict[bytes, set[_Connection]] = {}
+        self._ingest_seconds = config.clocks.ingest_seconds
+
+    @property
+    def key(self) -> bytes:
+        """The raw public key that signs receipts."""
+        return self._key.public
+
+    def routes(self) -> list[HttpRoute | StreamRoute]:
+        """Return what the provider serves."""
+        return [
+            StreamRoute(api.STREAM, self._serve_stream),
+            HttpRoute("POST", api.DEVICES, self._post_device, 4_096),
+            HttpRoute("GET", api.POLICIES, self._get_policies),
+            HttpRoute("GET", api.HEALTH, self._get_health),
+        ]
+
+    async def close(self) -> None:
+        """Finish what runs and close the store."""
+        for connection in list(self._connections.values()):
+            await connection.stop()
+        await self._commits.close()
+        self._db.close()
+
+    async def ingest(self) -> None:
+        """Close an ingest interval (every ``ingest_seconds``)."""
+        await self._commits.call(self._close_interval)
+        await asyncio.sleep(self._ingest_seconds)
+
+    # -- HTTP -----------------------------------------------------------------------------------
+
+    async def _post_device(self, request: HttpRequest) -> Reply:
+        try:
+            wanted = _register.decode(request.body)
+        except msgspec.DecodeError as error:
+            raise WireError("not a registration", rule="register.body") from error
+        await self._commits.call(lambda: self._register(wanted))
+        return Reply()
+
+    async def _get_policies(self, _request: HttpRequest) -> Reply:
+        documents = await self._commits.call(self._store.policies)
+        return Reply(msgspec.msgpack.encode(documents))
+
+    async def _get_health(self, _request: HttpRequest) -> Reply:
+        health = api.Health(self._key.public, self._policy.digest, self._clock.now())
+        return Reply(msgspec.msgpack.encode(health))
+
+    def _register(self, wanted: api.RegisterDevice) -> None:
+        with self._db.transaction("register"):
+            known = self._store.devices(wanted.account)
+            device = directory.check_registration(wanted, known, self._key.public)
+            if not self._store.register(device, wanted.signature_key, self._clock.now()):
+                return
+            item = api.InboxItem(0, "device", wanted.device)
+            for other in known:
+                self._store.put_inbox(Device(device.account, device_id(other)), item)
+
+    # -- streams --------------------------------------------------------------------------------
+
+    async def _serve_stream(self, stream: Stream) -> None:
+        try:
+            device = await self._log_in(stream)
+        except GlasslockError as error:
+            await stream.send(api.encode_frame(refused(0, error)))
+            return
+        connection = _Connection(self, stream, device)
+        before = self._connections.get(device)
+        if before is not None:
+            await before.stop()
+        self._connections[device] = connection
+        try:
+            await connection.run()
+        finally:
+            if self._connections.get(device) is connection:
+                del self._connections[device]
+            for followers in self._followers.values():
+                followers.discard(connection)
+
+    async def _log_in(self, stream: Stream) -> Device:
+        hello = api.decode_device_frame(await stream.receive())
+        if not isinstance(hello, api.Hello):
+            raise WireError("a stream begins with Hello", rule="stream.hello")
+        device = Device(account_id(hello.account), device_id(hello.device))
+        nonce = os.urandom(NONCE_SIZE)
+        await stream.send(api.encode_frame(api.Challenge(nonce, self._clock.now())))
+        login = api.decode_device_frame(await stream.receive())
+        if not isinstance(login, api.Login):
+            raise WireError("a challenge is answered by Login", rule="stream.login")
+        known = await self._commits.call(lambda: self._store.devices(device.account))
+        key = known.get(device.device)
+        if key is None:
+            raise Denied("this device is not registered", rule="stream.device")
+        directory.check_login(device, key, self._key.public, nonce, login.signature)
+        q, head = await self._commits.call(lambda: self._store.device_line(device))
+        await stream.send(api.encode_frame(api.LoggedIn(self._clock.now(), q, head)))
+        return device
+
+    async def carry_out(self, device: Device, frame: api.DeviceFrame) -> api.ProviderFrame | None:
+        """Put a frame into the next batch and return its answer."""
+        answer, outcome = await self._commits.submit(Request(device, frame, self._clock.now()))
+        self._wake(outcome)
+        return answer
+
+    async def membership(self, group_id: bytes, device: Device) -> tuple[int, int]:
+        """Return after which position and up to which a device reads a line.
+
+        Raises:
+            Denied: it never was in the group.
+        """
+        found = await self._commits.call(lambda: self._store.membership(group_id, device))
+        if found is None:
+            raise Denied("this device is not in the group", rule="follow.member")
+        joined, gone = found
+        return joined, _WHOLE_LINE if gone is None else gone
+
+    async def entries(self, group_id: bytes, after: int, most: int) -> list[api.EntryItem]:
+        """Return the next entries of a line."""
+        return await self._commits.call(
+            lambda: self._store.entries(group_id, after, most, api.MAX_FETCH)
+        )
+
+    async def inbox(self, device: Device, after: int) -> list[api.InboxItem]:
+        """Return what waits for a device."""
+        return await self._commits.call(lambda: self._store.inbox(device, after, api.MAX_FETCH))
+
+    def follow(self, group_id: bytes, connection: _Connection) -> None:
+        """Wake ``connection`` when the line grows."""
+        self._followers.setdefault(group_id, set()).add(connection)
+
+    def _run(
+        self, requests: Sequence[Request]
+    ) -> list[tuple[api.ProviderFrame | None, Outcome]]:
+        outcome = self._batcher.run(requests)
+        return [(answer, outcome) for answer in outcome.answers]
+
+    def _wake(self, outcome: Outcome) -> None:
+        # Every answer of a batch carries the same outcome: the first one through wakes the others.
+        for group_id in outcome.groups:
+            for connection in self._followers.get(group_id, ()):
+                connection.line_grew(group_id)
+        for device in outcome.inboxes:
+            connection = self._connections.get(device)
+            if connection is not None:
+                connection.inbox_grew()
+        outcome.groups.clear()
+        outcome.inboxes.clear()
+
+    def _close_interval(self) -> None:
+        with self._db.transaction("ingest"):
+            touched = [
+                ingest.TouchedLine(line, position, head, os.urandom(NONCE_SIZE))
+                for line, position, head in self._store.touched_lines()
+            ]
+            if touched:
+                self._store.put_ingest(self._clock.now(), touched, ingest.ingest_root(touched))
+
+
+class _Connection:
+    """One device's open stream: answers in order, entries as they come."""
+
+    def __init__(self, provider: Provider, stream: Stream, device: Device) -> None:
+        self._provider = provider
+        self._stream = stream
+        self._device = device
+        self._sent: dict[bytes, int] = {}
+        self._limits: dict[bytes, int] = {}
+        self._grown: set[bytes] = set()
+        self._inbox_sent = 0
+        self._inbox_grown = True
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve until the other side closes."""
+        self._running = asyncio.current_task()
+        pusher = asyncio.create_task(self._push())
+        self._wake.set()
+        try:
+            while True:
+                frame = api.decode_device_frame(await self._stream.receive())
+                if len(self._tasks) >= QUEUE:
+                    await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                # Started in order of arrival, so the batcher sees a device's frames in order.
+                task = asyncio.create_task(self._answer(frame))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        except (WireError, asyncio.CancelledError):
+            return
+        finally:
+            pusher.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    async def stop(self) -> None:
+        """End this stream, because a newer one took over or the provider stops."""
+        await self._stream.close()
+        if self._running is not None:
+            self._running.cancel()
+
+    def line_grew(self, group_id: bytes) -> None:
+        """Send what is new on a line, soon."""
+        self._grown.add(group_id)
+        self._wake.set()
+
+    def inbox_grew(self) -> None:
+        """Send what is new in the inbox, soon."""
+        self._inbox_grown = True
+        self._wake.set()
+
+    async def _answer(self, frame: api.DeviceFrame) -> None:
+        try:
+            if isinstance(frame, api.Follow):
+                answer: api.ProviderFrame | None = await self._follow(frame)
+            else:
+                answer = await self._provider.carry_out(self._device, frame)
+        except GlasslockError as error:
+            answer = refused(getattr(frame, "id", 0), error)
+        if answer is not None:
+            await self._send(answer)
+
+    async def _follow(self, frame: api.Follow) -> api.Done:
+        joined, limit = await self._provider.membership(frame.group_id, self._device)
+        self._sent[frame.group_id] = max(frame.after, joined)
+        self._limits[frame.group_id] = limit
+        self._provider.follow(frame.group_id, self)
+        self.line_grew(frame.group_id)
+        return api.Done(frame.id)
+
+    async def _push(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                if self._inbox_grown:
+                    self._inbox_grown = False
+                    await self._push_inbox()
+                while self._grown:
+                    await self._push_line(self._grown.pop())
+            except (StateError, TransportError):
+                return
+
+    async def _push_inbox(self) -> None:
+        while items := await self._provider.inbox(self._device, self._inbox_sent):
+            for item in items:
+                await self._send(item)
+            self._inbox_sent = items[-1].seq
+
+    async def _push_line(self, group_id: bytes) -> None:
+        # Asked again each time: a commit may have removed this device meanwhile.
+        _, limit = await self._provider.membership(group_id, self._device)
+        while entries := await self._provider.entries(group_id, self._sent[group_id], limit):
+            self._sent[group_id] = entries[-1].position
+            await self._send(api.Deliver(group_id, entries, entries[-1].position))
+
+    async def _send(self, frame: api.Frame) -> None:
+        await self._stream.send(api.encode_frame(frame))

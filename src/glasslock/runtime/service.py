@@ -1,0 +1,116 @@
+"""How a daemon runs: bind, say that it is ready, work until told to stop; knows no protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Final
+
+import uvicorn
+
+from glasslock.errors import ConfigError, GlasslockError
+from glasslock.runtime.logs import Log
+
+Background = Callable[[], Coroutine[Any, Any, None]]
+STOP_SECONDS: Final = 5
+BACKLOG: Final = 1_024
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket on a loopback address; port 0 chooses one.
+
+    Raises:
+        ConfigError: the address is not loopback, or the port is in use.
+    """
+    if not ipaddress.ip_address(host).is_loopback:
+        raise ConfigError(
+            "daemons listen on loopback only: put a proxy before it", rule="bind.host"
+        )
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"port {port} is in use", rule="bind.port") from error
+    listener.listen(BACKLOG)
+    return listener
+
+
+def announce(event: str, **facts: str | int) -> None:
+    """Tell whoever started this process something, as one JSON line on standard output."""
+    print(json.dumps({"event": event, **facts}), flush=True)
+
+
+async def every(seconds: float, work: Background, log: Log) -> None:
+    """Run ``work`` again and again; a failure is logged by its class and does not end the loop."""
+    while True:
+        try:
+            await work()
+        except GlasslockError as error:
+            log.event("background.failed", error=error.slug, rule=error.rule)
+        await asyncio.sleep(seconds)
+
+
+def run_service(app: Any, listener: socket.socket, background: Sequence[Background] = ()) -> None:
+    """Serve an ASGI app on ``listener`` until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=8 * 1024 * 1024,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(server, listener, background))
+
+
+def run_worker(background: Sequence[Background]) -> None:
+    """Run a daemon that listens to nobody until SIGTERM or SIGINT."""
+    asyncio.run(_work(background))
+
+
+async def _serve(
+    server: uvicorn.Server, listener: socket.socket, background: Sequence[Background]
+) -> None:
+    async with _running(background):
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if server.started:
+            announce("ready", port=listener.getsockname()[1])
+        await serving
+
+
+async def _work(background: Sequence[Background]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _running(background):
+        announce("ready", port=0)
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _running(background: Sequence[Background]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(work()) for work in background]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        sys.stdout.flush()
