@@ -115,8 +115,16 @@ def make_message(
 
 
 def seal_body(key: bytes, header: MessageHeader, content: bytes, signature: bytes) -> bytes:
-    """Return the body under message key ``key``: commitment, then AES-256-GCM."""
+    """Return the body under message key ``key``: commitment, then AES-256-GCM.
+
+    A message key seals one body in its life (Notation, AEAD).
+
+    Raises:
+        WireError: the size in the header is not the padded size of this text.
+    """
     text = encode((content, signature))
+    if header.size != padded_size(len(text)):
+        raise WireError("a header names another size than its text has", rule="body.size")
     padded = len(text).to_bytes(LENGTH_SIZE, "big") + text
     padded += bytes(header.size - len(padded))
     inner, commitment = _body_keys(key, header)

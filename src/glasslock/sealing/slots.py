@@ -7,18 +7,17 @@ that cover what it may still need, so that a slot it has passed cannot be derive
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from glasslock.errors import StateError, WireError
-from glasslock.wire.codec import Encodable
+from glasslock.wire.codec import Encodable, Value, encode
 from glasslock.wire.digest import derive
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Clocks
-from glasslock.wire.shape import DIGEST, U32, Fields
+from glasslock.wire.shape import Fields
 
 DEPTH: Final = 32
 END: Final = 1 << DEPTH
-MAX_NODES: Final = 2 * DEPTH
 
 
 class SlotErased(StateError):
@@ -27,7 +26,9 @@ class SlotErased(StateError):
     slug = "slot-erased"
 
 
-def root_secret(exported: bytes, policy: bytes, group_id: bytes, epoch: int, context: bytes) -> bytes:
+def root_secret(
+    exported: bytes, policy: bytes, group_id: bytes, epoch: int, context: bytes
+) -> bytes:
     """Return the root of an epoch's slot tree from the exported secret R.
 
     ``policy`` and ``context`` are digests; ``exported`` is as long as the suite's hash.
@@ -35,18 +36,22 @@ def root_secret(exported: bytes, policy: bytes, group_id: bytes, epoch: int, con
     return derive(exported, Label.SLOT_TREE, policy, group_id, epoch, context)
 
 
-@dataclass(frozen=True)
+Node: TypeAlias = tuple[int, int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class SlotTree:
     """What is left of an epoch's slot tree: nodes ``(depth, prefix, secret)`` in slot order.
 
-    Values are immutable; ``use`` and ``advance`` return the tree that remains.
+    Values are immutable; ``use`` and ``advance`` return the tree that remains. After ``advance``
+    alone there are at most 33 nodes; every slot used ahead of others adds at most 31.
     """
 
-    nodes: tuple[tuple[int, int, bytes], ...] = field(repr=False)
+    nodes: tuple[Node, ...] = field(repr=False)
 
     @classmethod
     def from_root(cls, root: bytes) -> SlotTree:
-        """Return the whole tree."""
+        """Return the whole tree; ``root`` is what ``root_secret`` gave."""
         return cls(((0, 0, root),))
 
     def use(self, tau: int) -> tuple[bytes, SlotTree]:
@@ -55,58 +60,94 @@ class SlotTree:
         Raises:
             SlotErased: T was used or passed before.
         """
-        for at, (depth, prefix, secret) in enumerate(self.nodes):
-            if prefix == tau >> (DEPTH - depth):
-                node, siblings = _descend(depth, prefix, secret, tau)
-                rest = (*self.nodes[:at], *siblings, *self.nodes[at + 1 :])
-                return node, SlotTree(tuple(sorted(rest, key=_first)))
+        for at, node in enumerate(self.nodes):
+            if _first(node) <= tau <= _last(node):
+                before, found, after = _descend(node, tau)
+                rest = (*self.nodes[:at], *before, *after, *self.nodes[at + 1 :])
+                return found, SlotTree(rest)
         raise SlotErased("the keys of this time slot have been erased", rule="slots.erased")
 
     def advance(self, low: int) -> SlotTree:
-        """Return the tree that covers no slot below ``low``."""
-        kept: list[tuple[int, int, bytes]] = []
-        for depth, prefix, secret in self.nodes:
-            width = DEPTH - depth
-            first, last = prefix << width, ((prefix + 1) << width) - 1
-            if first >= low:
-                kept.append((depth, prefix, secret))
-            elif last >= low:
-                node, siblings = _descend(depth, prefix, secret, low)
-                kept.append((DEPTH, low, node))
-                kept.extend(item for item in siblings if _first(item) > low)
-        return SlotTree(tuple(sorted(kept, key=_first)))
+        """Return the tree that covers no slot below ``low``, with the fewest nodes."""
+        kept: list[Node] = []
+        for node in self.nodes:
+            if _first(node) >= low:
+                kept.append(node)
+            elif _last(node) >= low:
+                kept.extend(_cover(node, low))
+        return SlotTree(tuple(kept))
 
     def value(self) -> Encodable:
-        """Return the stored form."""
+        """Return the stored form: an array of the nodes."""
         return self.nodes
 
     @classmethod
     def read(cls, fields: Fields) -> SlotTree:
-        """Read the stored form; raises ``WireError``."""
-        nodes = []
+        """Read the stored form; raises ``WireError`` unless the nodes are disjoint, in order."""
+        nodes: list[Node] = []
         while not fields.done:
-            item = fields.nested("tree node", 3)
-            nodes.append((item.uint(DEPTH), item.uint(U32), item.exactly(DIGEST)))
+            node = _node(fields.any())
+            if nodes and _last(nodes[-1]) >= _first(node):
+                raise WireError("nodes of a slot tree overlap", rule="slots.order")
+            nodes.append(node)
         return cls(tuple(nodes))
 
+    def encode(self) -> bytes:
+        """Return the stored form as bytes."""
+        return encode(self.value())
 
-def _first(node: tuple[int, int, bytes]) -> int:
-    depth, prefix, _ = node
-    return prefix << (DEPTH - depth)
+
+def decode_slot_tree(data: bytes) -> SlotTree:
+    """Decode the stored form; raises ``WireError``."""
+    return SlotTree.read(Fields.of(data, "slot tree"))
 
 
-def _descend(
-    depth: int, prefix: int, secret: bytes, tau: int
-) -> tuple[bytes, list[tuple[int, int, bytes]]]:
-    """Walk from a node to slot ``tau``; returns T and the siblings left beside the path."""
-    siblings = []
-    for level in range(depth + 1, DEPTH + 1):
-        left, right = derive(secret, Label.TREE_LEFT), derive(secret, Label.TREE_RIGHT)
-        bit = tau >> (DEPTH - level) & 1
-        secret, other = (right, left) if bit else (left, right)
-        prefix = prefix << 1 | bit
-        siblings.append((level, prefix ^ 1, other))
-    return secret, siblings
+def _node(value: Value) -> Node:
+    fields = Fields(value, "tree node", 3)
+    depth = fields.uint(DEPTH)
+    return depth, fields.uint((1 << depth) - 1), fields.digest()
+
+
+def _first(node: Node) -> int:
+    return node[1] << (DEPTH - node[0])
+
+
+def _last(node: Node) -> int:
+    return ((node[1] + 1) << (DEPTH - node[0])) - 1
+
+
+def _children(node: Node) -> tuple[Node, Node]:
+    depth, prefix, secret = node
+    left, right = derive(secret, Label.TREE_LEFT), derive(secret, Label.TREE_RIGHT)
+    return (depth + 1, prefix << 1, left), (depth + 1, prefix << 1 | 1, right)
+
+
+def _descend(node: Node, tau: int) -> tuple[list[Node], bytes, list[Node]]:
+    """Walk from ``node`` to slot ``tau``; returns what lies before it, its T, what lies after."""
+    before: list[Node] = []
+    after: list[Node] = []
+    while node[0] < DEPTH:
+        left, right = _children(node)
+        if tau < _first(right):
+            node = left
+            after.append(right)
+        else:
+            node = right
+            before.append(left)
+    return before, node[2], after[::-1]
+
+
+def _cover(node: Node, low: int) -> list[Node]:
+    """Return the fewest nodes below ``node`` that cover its slots from ``low`` on, in order."""
+    after: list[Node] = []
+    while _first(node) < low:
+        left, right = _children(node)
+        if low < _first(right):
+            node = left
+            after.append(right)
+        else:
+            node = right
+    return [node, *after[::-1]]
 
 
 def leaf_secret(node: bytes, leaf: int, credential: bytes) -> bytes:
@@ -155,4 +196,3 @@ def window(clocks: Clocks, time: int) -> tuple[int, int]:
 def low_after(clocks: Clocks, time: int) -> int:
     """Return the lowest slot still needed once an entry at ``time`` is processed."""
     return window(clocks, time)[0]
-
