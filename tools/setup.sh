@@ -41,7 +41,7 @@ install_packages() {
 }
 
 build_core() {
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    PATH=$PWD/.venv/bin:$PATH .venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --no-index --no-deps --no-build-isolation --editable .
 }
 
