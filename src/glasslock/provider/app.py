@@ -148,7 +148,8 @@ class Provider:
             raise Denied("this device is not registered", rule="stream.device")
         directory.check_login(device, key, self._key.public, nonce, login.signature)
         q, head = await self._commits.call(lambda: self._store.device_line(device))
-        await stream.send(api.encode_frame(api.LoggedIn(self._clock.now(), q, head)))
+        left = await self._commits.call(lambda: self._store.count_key_packages(device))
+        await stream.send(api.encode_frame(api.LoggedIn(self._clock.now(), q, head, left)))
         return device
 
     async def carry_out(self, device: Device, frame: api.DeviceFrame) -> api.ProviderFrame | None:

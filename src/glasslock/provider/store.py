@@ -95,6 +95,15 @@ class Store:
             )
         return bytes(package)
 
+    def count_key_packages(self, owner: Device) -> int:
+        """Return how many single-use KeyPackages a device has left."""
+        row = self._db.one(
+            "SELECT COUNT(*) FROM key_packages"
+            " WHERE account = ? AND device = ? AND last_resort = 0",
+            (owner.account, owner.device),
+        )
+        return 0 if row is None else int(row[0])
+
     # -- policies -----------------------------------------------------------------------------
 
     def put_policy(self, policy: Policy) -> None:

@@ -146,11 +146,15 @@ class Challenge(Frame):
 
 
 class LoggedIn(Frame):
-    """The log-in held. ``device_q`` and ``device_head`` are the device's own line so far."""
+    """The log-in held. ``device_q`` and ``device_head`` are the device's own line so far.
+
+    ``key_packages`` counts the single-use KeyPackages that are left.
+    """
 
     time: int
     device_q: int
     device_head: bytes
+    key_packages: int
 
 
 class Accepted(Frame):

@@ -1,0 +1,106 @@
+"""What one step of a session must write, send and tell, in that order; knows no store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from glasslock.client.events import Event
+from glasslock.client.state import GroupState
+from glasslock.mls import WriteSet
+from glasslock.wire.api import DeviceFrame
+
+Row = tuple[bytes, bytes, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message row to insert; ``number`` is its id on this device."""
+
+    number: int
+    group_id: bytes
+    state: str
+    account: str
+    device: bytes
+    content: bytes = field(repr=False)
+    time: int
+    position: int | None = None
+    digest: bytes | None = None
+    audience: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    """A change of a message row."""
+
+    number: int
+    state: str
+    time: int | None = None
+    position: int | None = None
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Bytes that must reach the provider: stored before they leave, kept until the verdict."""
+
+    number: int
+    group_id: bytes
+    digest: bytes
+    frame: bytes = field(repr=False)
+    message: int | None = None
+    parked: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A refused entry: where, why; and for a mismatch what is needed to show it."""
+
+    group_id: bytes
+    position: int
+    rule: str
+    evidence: bytes = b""
+
+
+@dataclass
+class Effects:
+    """One step: first everything is stored in one transaction, then sent, then told."""
+
+    rows: list[Row] = field(default_factory=list)
+    written: list[WriteSet] = field(default_factory=list)
+    states: dict[bytes, GroupState | None] = field(default_factory=dict)
+    messages: list[NewMessage] = field(default_factory=list)
+    message_states: list[MessageState] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    policies: dict[bytes, bytes] = field(default_factory=dict)
+    invitations: dict[bytes, bytes | None] = field(default_factory=dict)
+    meta: dict[str, bytes] = field(default_factory=dict)
+    frames: list[DeviceFrame] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def take(self, written: WriteSet) -> None:
+        """Add the engine's rows; the shell confirms them after the transaction."""
+        self.rows.extend(written.rows)
+        self.written.append(written)
+
+    @property
+    def stores(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(
+            self.rows
+            or self.states
+            or self.messages
+            or self.message_states
+            or self.outgoing
+            or self.settled
+            or self.records
+            or self.policies
+            or self.invitations
+            or self.meta
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do at all."""
+        return not (self.stores or self.frames or self.events)

@@ -1,0 +1,81 @@
+"""What a client tells its person; knows no protocol step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A message that passed every check and is stored."""
+
+    group_id: bytes
+    message: int
+    account: str
+    device: bytes
+    content: bytes = field(repr=False)
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """The provider has stored an own message and said so in a signed receipt."""
+
+    group_id: bytes
+    message: int
+    position: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Somebody invites this device into a conversation under a policy not accepted yet."""
+
+    group_id: bytes
+    policy: bytes
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """This device is now in a conversation."""
+
+    group_id: bytes
+    policy: bytes
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MembersChanged:
+    """A commit was merged: who is in the conversation, in which epoch."""
+
+    group_id: bytes
+    epoch: int
+    accounts: tuple[str, ...]
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something the person asked for did not happen; ``message`` names the message, if one."""
+
+    group_id: bytes
+    rule: str
+    text: str
+    message: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A check failed on what others or the provider sent; nothing of it was shown."""
+
+    group_id: bytes
+    rule: str
+    position: int
+    text: str
+
+
+Event: TypeAlias = (
+    MessageReceived | MessageSent | Invited | Joined | MembersChanged | Failed | Warned
+)
