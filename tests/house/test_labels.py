@@ -37,7 +37,7 @@ def test_labels_are_plain_words() -> None:
 
 def test_derivations_are_given_labels_from_the_list() -> None:
     """``digest("slot header", ...)`` would work at run time and hide from this list."""
-    labelled = {"digest", "kdf", "sign", "verify"}
+    labelled = {"digest", "derive", "sign", "verify"}
     spelled = [
         f"{name(path)}:{node.lineno}"
         for path in modules()
