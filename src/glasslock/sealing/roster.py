@@ -19,7 +19,6 @@ from glasslock.wire.record import EndRecord, PeriodKeyRecord, ProofRecord
 from glasslock.wire.seal import PerSeat
 
 REVOCATION_GRACE: Final = 3_600
-_STEPS: Final = ("challenge", "answer", "reveal")
 
 R = TypeVar("R")
 
@@ -182,32 +181,45 @@ def possession_answer(secret: bytes) -> bytes:
 def _check_possession(
     key: PeriodKeyRecord, owner: Seat, challenger: Seat, proofs: Sequence[Logged[ProofRecord]]
 ) -> None:
-    found = []
-    after = -1
-    for step in _STEPS:
-        item = _step(proofs, step, key.key_id, challenger, after)
-        _check_signed(
-            owner if step == "answer" else challenger,
-            item.record.signed_part(),
-            item.record.signature,
-        )
-        found.append(item.record.data)
-        after = item.index
-    challenge, answer, coins = found
-    secret, enc = _core.xwing_encapsulate(key.public_key, coins)
-    if enc != challenge or possession_answer(secret) != answer:
-        raise VerificationError("a period key is not proven", rule="roster.possession")
-
-
-def _step(
-    proofs: Sequence[Logged[ProofRecord]], step: str, key_id: bytes, challenger: Seat, after: int
-) -> Logged[ProofRecord]:
-    for item in proofs:
-        record = item.record
-        named = (record.step, record.key_id, record.challenger)
-        if item.index > after and named == (step, key_id, challenger.keyholder):
-            return item
+    """Look for challenge, answer and reveal, in this order, that fit each other and the key."""
+    ours = [p for p in proofs if (p.record.key_id, p.record.challenger) == _about(key, challenger)]
+    for reveal in ours:
+        if reveal.record.step == "reveal" and _signed_by(challenger, reveal.record):
+            secret, enc = _core.xwing_encapsulate(key.public_key, reveal.record.data)
+            challenge = _index(ours, "challenge", enc, challenger, (-1, reveal.index))
+            span = (challenge, reveal.index)
+            answer = _index(ours, "answer", possession_answer(secret), owner, span)
+            if 0 <= challenge < answer:
+                return
     raise VerificationError("a period key is not proven", rule="roster.unproven")
+
+
+def _about(key: PeriodKeyRecord, challenger: Seat) -> tuple[bytes, str]:
+    return key.key_id, challenger.keyholder
+
+
+def _index(
+    proofs: Sequence[Logged[ProofRecord]],
+    step: str,
+    data: bytes,
+    author: Seat,
+    span: tuple[int, int],
+) -> int:
+    """Return the index of a step that ``author`` signed strictly inside ``span``, or -1."""
+    for item in proofs:
+        inside = span[0] < item.index < span[1]
+        fits = (item.record.step, item.record.data) == (step, data)
+        if inside and fits and _signed_by(author, item.record):
+            return item.index
+    return -1
+
+
+def _signed_by(seat: Seat, record: ProofRecord) -> bool:
+    try:
+        _check_signed(seat, record.signed_part(), record.signature)
+    except VerificationError:
+        return False
+    return True
 
 
 def _check_signed(seat: Seat, content: bytes, signature: bytes) -> None:
