@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
+import ast
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from glasslock import errors
 from glasslock.__main__ import NOUNS
 from glasslock.cli.output import EXIT_CODES
-from glasslock.errors import GlasslockError
 from glasslock.wire.labels import Label
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "glasslock"
+REFERENCE = ROOT / "docs" / "reference"
 GENERATED = "<!-- Written by `make docs` from the source; edit it there. -->\n"
 
 
@@ -23,24 +25,23 @@ def pages() -> dict[str, str]:
 
 
 def error_page() -> str:
-    """Return the page of error classes with slug, parent and what a person is shown."""
+    """Return the page of error classes with slug, parent, place and what a person is shown."""
     rows = [
-        f"| `{cls.slug}` | `{cls.__name__}` | `{cls.__base__.__name__}` | {cls.summary()} |"
-        for cls in _error_classes()
-        if cls.__base__ is not None
+        f"| `{kind.slug}` | `{kind.name}` | {kind.parent} | `{kind.module}` | {kind.summary} |"
+        for kind in error_classes()
     ]
     return "\n".join(
         [
             "# Errors",
             "",
             GENERATED,
-            "Every failure is one of these classes of `glasslock.errors`, in Python and from the",
-            "Rust core. The slug is stable and stands in machine-readable output; a finer `rule`",
-            "names the check that failed. A refusal of an order or a release is not an error but",
-            "an answer, with a rule and a ground.",
+            "Every failure is one of these classes, in Python and from the Rust core. The slug is",
+            "stable and stands in machine-readable output; a finer `rule` names the check that",
+            "failed. A refusal of an order or a release is not an error but an answer, with a rule",
+            "and a ground.",
             "",
-            "| slug | class | kind of | what a person is shown |",
-            "|---|---|---|---|",
+            "| slug | class | kind of | module | what a person is shown |",
+            "|---|---|---|---|---|",
             *rows,
             "",
         ]
@@ -90,13 +91,39 @@ def _commands() -> list[tuple[str, str]]:
     return [(noun, says) for noun, (module, says) in NOUNS.items() if find_spec(module)]
 
 
-def _error_classes() -> list[type[GlasslockError]]:
-    found = [
-        value
-        for _, value in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(value, GlasslockError)
-    ]
-    return sorted(found, key=lambda cls: inspect.getsourcelines(cls)[1])
+@dataclass(frozen=True, slots=True)
+class ErrorClass:
+    """An error class as its source has it."""
+
+    slug: str
+    name: str
+    parent: str
+    module: str
+    summary: str
+
+
+def error_classes() -> list[ErrorClass]:
+    """Return every class with a slug: first those of ``glasslock.errors``, then by module."""
+    files = sorted(SOURCE.rglob("*.py"), key=lambda path: (path.name != "errors.py", path))
+    return [found for path in files for found in _errors_in(path)]
+
+
+def _errors_in(path: Path) -> Iterator[ErrorClass]:
+    module = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        slugs = [
+            item.value.value
+            for item in node.body
+            if isinstance(item, ast.Assign)
+            and isinstance(item.value, ast.Constant)
+            and [getattr(target, "id", "") for target in item.targets] == ["slug"]
+        ]
+        if slugs:
+            parent = ast.unparse(node.bases[0])
+            summary = (ast.get_docstring(node) or "").splitlines()[0]
+            yield ErrorClass(str(slugs[0]), node.name, f"`{parent}`", module, summary)
 
 
 def main() -> int:

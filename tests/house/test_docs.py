@@ -65,6 +65,12 @@ def test_the_reference_is_what_make_docs_writes() -> None:
     assert stale == [], "run `make docs`"
 
 
+def test_no_slug_stands_for_two_errors() -> None:
+    errors = runpy.run_path(str(ROOT / "tools" / "reference.py"))["error_classes"]()
+    slugs = [error.slug for error in errors]
+    assert len(set(slugs)) == len(slugs) > 0
+
+
 def test_every_decision_is_in_the_index() -> None:
     index = (DOCS / "adr" / "README.md").read_text(encoding="utf-8")
     decisions = [page.name for page in (DOCS / "adr").glob("[0-9]*.md")]
