@@ -16,7 +16,7 @@ from glasslock.wire.digest import derive
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Access, Policy, Seat
 from glasslock.wire.record import EndRecord, PeriodKeyRecord, ProofRecord
-from glasslock.wire.seal import PerSeat
+from glasslock.wire.seal import PerSeat, Tier1Header
 
 REVOCATION_GRACE: Final = 3_600
 
@@ -27,6 +27,12 @@ class SeatsVacant(StateError):
     """Too few keyholders have a key for this day."""
 
     slug = "seats-vacant"
+
+
+class StaleRoster(VerificationError):
+    """A slot is sealed to other keys than the policy log has for its day."""
+
+    slug = "stale-roster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,22 @@ def rosters_in_force(
     times = [at, *sorted(recent, reverse=True)]
     rosters = (roster_of_day(policy, day, keys, revocations, time) for time in times)
     return tuple(dict.fromkeys(rosters))
+
+
+def check_roster(header: Tier1Header, rosters: Iterable[DayRoster]) -> DayRoster:
+    """Return the roster in force that a tier 1 header names.
+
+    Raises:
+        StaleRoster: none of ``rosters`` has this day and these keys.
+    """
+    for roster in rosters:
+        if (header.policy, header.day, header.key_ids) == (
+            roster.policy,
+            roster.day,
+            roster.key_ids,
+        ):
+            return roster
+    raise StaleRoster("stale roster", rule="roster.stale")
 
 
 def possession_answer(secret: bytes) -> bytes:
