@@ -1,6 +1,7 @@
 """Habits that a reviewer would otherwise have to look for: no switches, no stubs, no skips."""
 
 import ast
+import runpy
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -72,3 +73,12 @@ def _roots(node: ast.Import | ast.ImportFrom) -> set[str]:
     if isinstance(node, ast.ImportFrom):
         return set() if node.level else {(node.module or "").split(".")[0]}
     return {alias.name.split(".")[0] for alias in node.names}
+
+
+def test_the_benchmark_still_runs() -> None:
+    """What it measures is nobody's gate; that it can be run is."""
+    bench = runpy.run_path(str(TESTS / "bench" / "run.py"))
+    cases = [*bench["references"](), *bench["cases"]()]
+    assert [case.name for case in cases if case.reference not in {c.name for c in cases}] == []
+    for case in cases:
+        case.call()
