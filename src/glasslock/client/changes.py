@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from glasslock.client.events import Event
 from glasslock.client.state import GroupState
+from glasslock.errors import GlasslockError
 from glasslock.mls import WriteSet
 from glasslock.wire.api import DeviceFrame
 
@@ -48,7 +49,7 @@ class Outgoing:
     digest: bytes
     frame: bytes = field(repr=False)
     message: int | None = None
-    parked: bytes | None = field(default=None, repr=False)
+    place: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Effects:
     meta: dict[str, bytes] = field(default_factory=dict)
     frames: list[DeviceFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    done: list[tuple[int, GlasslockError | None]] = field(default_factory=list)
 
     def take(self, written: WriteSet) -> None:
         """Add the engine's rows; the shell confirms them after the transaction."""
@@ -103,4 +105,4 @@ class Effects:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do at all."""
-        return not (self.stores or self.frames or self.events)
+        return not (self.stores or self.frames or self.events or self.done)

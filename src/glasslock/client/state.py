@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from glasslock.errors import StorageError, WireError
-from glasslock.sealing.slots import SlotTree, leaf_secret
+from glasslock.sealing.slots import SlotErased, SlotTree, leaf_secret
 from glasslock.wire.codec import encode
 from glasslock.wire.entry import Head
 from glasslock.wire.envelope import Close
@@ -80,15 +81,11 @@ class GroupState:
         state = self
         if not any(known == tau for known, _ in secrets):
             node, tree = self.tree.use(tau)
-            secrets.update(
-                {(tau, index): leaf_secret(node, index, cred) for index, cred in leaves}
-            )
+            secrets.update({(tau, index): leaf_secret(node, index, cred) for index, cred in leaves})
             state = replace(self, tree=tree)
-        try:
-            found = secrets.pop((tau, leaf))
-        except KeyError:
-            # The slot is open and this leaf's secret is gone: it has had its header.
-            return self.tree.use(tau)[0], self
+        if (tau, leaf) not in secrets:
+            raise SlotErased("this leaf has had its header in the slot", rule="slots.second")
+        found = secrets.pop((tau, leaf))
         # A marker keeps the slot known as used even when every leaf has spoken.
         secrets[tau, USED] = b""
         return found, replace(state, secrets=secrets)
@@ -192,11 +189,11 @@ def _chains(fields: Fields) -> Iterable[tuple[int, Chain]]:
 def _closes(fields: Fields) -> Iterable[tuple[int, Close | None]]:
     while not fields.done:
         item = fields.nested("close", 2)
-        leaf = item.uint(U32)
-        yield leaf, item.maybe(lambda item=item: _close(item.nested("close", 4)))
+        yield item.uint(U32), item.maybe(partial(_close, item))
 
 
-def _close(fields: Fields) -> Close:
+def _close(item: Fields) -> Close:
+    fields = item.nested("close", 4)
     return Close(fields.uint(), fields.uint(U32), fields.uint(U32), fields.digest())
 
 

@@ -25,7 +25,6 @@ class LeafSlot:
     slot: bytes
     count: int
     last: bytes
-    signer: bytes
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,8 @@ def append_commit(
         raise StaleEpoch("another commit came first", epoch=line.epoch)
     digest = handshake_digest(commit)
     head = line.head.next(max(now, line.head.time), digest)
-    # A leaf that was blanked and filled again belongs to another device: its slots end here.
-    kept = {
-        index: slot
-        for index, slot in line.slots.items()
-        if any(leaf.index == index and leaf.signer == slot.signer for leaf in after.roster.leaves)
-    }
+    # A leaf that was removed ends its slots, even when the same device comes back to it.
+    kept = {index: slot for index, slot in line.slots.items() if index not in preview.removed}
     return Entry(EntryKind.HANDSHAKE, digest, commit, head, replace(after, head=head, slots=kept))
 
 
@@ -161,7 +156,7 @@ def _open(
         raise VerificationError("the sender has seen another line", rule="delivery.seen")
     if line.policy.access is None and envelope.opening.seal_digest is not None:
         raise VerificationError("this policy has no seals", rule="delivery.seal")
-    return LeafSlot(header.epoch, header.tau, header.digest, 0, b"", leaf.signer)
+    return LeafSlot(header.epoch, header.tau, header.digest, 0, b"")
 
 
 def _check_header(line: Line, leaf: Leaf, header: SlotHeader) -> None:

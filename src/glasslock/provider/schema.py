@@ -41,7 +41,7 @@ MIGRATIONS: Final = (
     CREATE TABLE slots (
         group_id BLOB NOT NULL, leaf INTEGER NOT NULL, epoch INTEGER NOT NULL,
         tau INTEGER NOT NULL, slot BLOB NOT NULL, count INTEGER NOT NULL, last BLOB NOT NULL,
-        signer BLOB NOT NULL, PRIMARY KEY (group_id, leaf)
+        PRIMARY KEY (group_id, leaf)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE entries (

@@ -213,7 +213,7 @@ class Store:
             raise StateError("the group's policy is missing", rule="store.policy")
         view = public.view
         slots = self._db.all(
-            "SELECT leaf, epoch, tau, slot, count, last, signer FROM slots WHERE group_id = ?",
+            "SELECT leaf, epoch, tau, slot, count, last FROM slots WHERE group_id = ?",
             (group_id,),
         )
         return Line(
@@ -263,7 +263,7 @@ class Store:
     def put_slot(self, group_id: bytes, leaf: int, slot: LeafSlot) -> None:
         """Keep the newest slot of a leaf."""
         self._db.execute(
-            "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 group_id,
                 leaf,
@@ -272,7 +272,6 @@ class Store:
                 slot.slot,
                 slot.count,
                 slot.last,
-                slot.signer,
             ),
         )
 

@@ -1,0 +1,306 @@
+"""One conversation of a session: entries in, messages out; knows no stream and no store.
+
+Every method works on copies and writes what changed into ``Effects``; the conversation itself
+moves only with them, and a session whose effects could not be stored is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from glasslock.client import receive
+from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing, Record
+from glasslock.client.events import MembersChanged, MessageReceived, Warned
+from glasslock.client.sending import Draft, Self, audience_of, open_slot, write
+from glasslock.client.state import GroupState
+from glasslock.errors import Denied, GlasslockError, VerificationError
+from glasslock.mls import Device, Group, Roster, context_digest
+from glasslock.sealing.slots import SlotErased, SlotTree, low_after, root_secret, tau_at
+from glasslock.wire.api import EntryItem, SubmitEnvelope, encode_frame
+from glasslock.wire.codec import encode
+from glasslock.wire.entry import EntryKind, Head
+from glasslock.wire.envelope import Close
+from glasslock.wire.policy import Policy, decode_policy_extension
+
+Sign = Callable[[str, bytes], bytes]
+
+HEADS: Final = 4_096
+IN_FLIGHT: Final = 64
+
+
+@dataclass
+class Conversation:
+    """A group this device is in, with what waits to be read and to be sent."""
+
+    group: Group
+    state: GroupState
+    policy: Policy
+    heads: dict[int, bytes] = field(default_factory=dict)
+    incoming: deque[EntryItem] = field(default_factory=deque)
+    drafts: deque[Draft] = field(default_factory=deque)
+    in_flight: dict[bytes, Draft] = field(default_factory=dict)
+    own: set[bytes] = field(default_factory=set)
+    merged: list[bytes] = field(default_factory=list)
+    committing: bool = False
+    stopped: str = ""
+
+    def __post_init__(self) -> None:
+        """Read epoch, members and own leaf from the engine."""
+        self._look()
+
+    def _look(self) -> None:
+        view = self.group.view
+        self.context = context_digest(view.context)
+        self.roster = Roster.of(view.members)
+        self.leaf = view.own_leaf
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Who is in it."""
+        return tuple(sorted(self.roster.accounts))
+
+    # -- receiving --------------------------------------------------------------------------
+
+    def read(self, effects: Effects, now: int, next_number: int) -> int:
+        """Process entries until one changes the group or must wait; returns messages stored.
+
+        A commit ends the step, because the engine waits until its rows are durable.
+        """
+        stored = 0
+        while self.incoming and not self.stopped:
+            item = self.incoming[0]
+            if item.position <= self.state.head.position:
+                self.incoming.popleft()
+                continue
+            if item.time > now + self.policy.clocks.skew_seconds:
+                break
+            try:
+                head = receive.next_head(self.state, self.policy, item)
+            except GlasslockError as error:
+                self._stop(effects, item, error)
+                break
+            self.incoming.popleft()
+            if item.kind == EntryKind.HANDSHAKE:
+                self._handshake(effects, item, head)
+                break
+            stored += self._envelope(effects, item, head, next_number + stored)
+        return stored
+
+    def _stop(self, effects: Effects, item: EntryItem, error: GlasslockError) -> None:
+        # The line itself is broken: nothing after this point can be trusted.
+        self.stopped = error.rule or error.slug
+        self._warn(effects, item, error)
+
+    def _envelope(self, effects: Effects, item: EntryItem, head: Head, number: int) -> int:
+        digest = receive.entry_digest(item)
+        if digest in self.own:
+            self.own.discard(digest)
+            self._move(effects, self.state, head)
+            return 0
+        count = 0
+        try:
+            facts = receive.Facts(
+                self.state, self.policy, self.context, self.roster, self.heads.get
+            )
+            got = receive.receive(facts, item, head)
+            if got.leaf.index == self.leaf:
+                raise VerificationError("another device uses this leaf", rule="receive.clone")
+            state = got.state
+            if got.opened is not None:
+                self._show(effects, got.leaf.device, got.opened.content, item, number)
+                count = 1
+        except GlasslockError as error:
+            self._warn(effects, item, error)
+            state = receive.refused(self.state, item)
+        self._move(effects, state, head)
+        return count
+
+    def _show(
+        self, effects: Effects, sender: Device, content: bytes, item: EntryItem, number: int
+    ) -> None:
+        effects.messages.append(
+            NewMessage(
+                number,
+                self.state.group_id,
+                "received",
+                sender.account,
+                sender.device,
+                content,
+                item.time,
+                item.position,
+            )
+        )
+        effects.events.append(
+            MessageReceived(
+                self.state.group_id, number, sender.account, sender.device, content, item.time
+            )
+        )
+
+    def _warn(self, effects: Effects, item: EntryItem, error: GlasslockError) -> None:
+        rule = error.rule or error.slug
+        group_id = self.state.group_id
+        effects.records.append(Record(group_id, item.position, rule))
+        effects.events.append(Warned(group_id, rule, item.position, str(error)))
+
+    def _move(self, effects: Effects, state: GroupState, head: Head) -> None:
+        state = replace(state, head=head).erase_below(low_after(self.policy.clocks, head.time))
+        self._keep(effects, state)
+        self.heads[head.position] = head.head
+        self.heads.pop(head.position - HEADS, None)
+
+    def _keep(self, effects: Effects, state: GroupState) -> None:
+        self.state = state
+        effects.states[state.group_id] = state
+
+    # -- commits ----------------------------------------------------------------------------
+
+    def _handshake(self, effects: Effects, item: EntryItem, head: Head) -> None:
+        try:
+            staged = self.group.stage(item.data)
+            extension = decode_policy_extension(staged.preview.policy)
+            if extension.policy != self.policy.digest:
+                raise Denied("the commit changes the policy", rule="commit.policy")
+        except GlasslockError as error:
+            if isinstance(error, Denied):
+                self._stop(effects, item, error)
+                return
+            self._warn(effects, item, error)
+            self._move(effects, self.state, head)
+            return
+        preview = staged.preview
+        root, written = staged.accept()
+        effects.take(written)
+        if preview.own:
+            self.merged.append(receive.entry_digest(item))
+        # The engine drops an own commit when another one is merged first.
+        self.committing = False
+        self._look()
+        if root is None:
+            effects.states[self.state.group_id] = None
+            self.stopped = "removed"
+            effects.events.append(
+                MembersChanged(self.state.group_id, preview.epoch, self.accounts, removed=True)
+            )
+            return
+        closes = {k: v for k, v in self.state.closes.items() if k not in preview.removed}
+        self._move(effects, self._enter(root, preview.epoch, head, closes), head)
+        effects.events.append(MembersChanged(self.state.group_id, preview.epoch, self.accounts))
+
+    def _enter(
+        self, root: bytes, epoch: int, head: Head, closes: dict[int, Close | None]
+    ) -> GroupState:
+        state = self.state
+        return GroupState(
+            group_id=state.group_id,
+            policy=state.policy,
+            epoch=epoch,
+            began=head.time,
+            head=head,
+            tree=tree_of(root, self.policy, state.group_id, epoch, self.context, head.time),
+            closes=closes,
+            own_position=state.own_position,
+            refreshed=state.refreshed,
+        )
+
+    # -- sending ----------------------------------------------------------------------------
+
+    def send(self, effects: Effects, sign: Sign, now: int, fresh: bytes, number: int) -> bool:
+        """Make an envelope of the first draft if the rules let it go now; says whether it did.
+
+        ``number`` is its place in the outbox, ``fresh`` are 32 random bytes.
+        """
+        if not self.drafts or self.committing or self.stopped:
+            return False
+        if len(self.in_flight) >= IN_FLIGHT:
+            return False
+        me = Self(self.policy, self.context, self.roster, self.leaf, sign)
+        tau = tau_at(self.policy.clocks, max(now, self.state.head.time))
+        state, header = self.state, None
+        if state.sending is None or state.sending.tau != tau:
+            # A new header closes the slot before it, so every verdict must be in and read.
+            if self.in_flight or state.own_position > state.head.position:
+                return False
+            try:
+                state, header = open_slot(me, state, tau)
+            except SlotErased:
+                return False
+        draft = self.drafts[0]
+        envelope, state, place = write(me, state, draft.content, fresh, header)
+        self.drafts.popleft()
+        self._keep(effects, state)
+        frame = SubmitEnvelope(number, state.group_id, envelope.encode())
+        effects.outgoing.append(
+            Outgoing(
+                number,
+                state.group_id,
+                envelope.digest,
+                encode_frame(frame),
+                draft.message,
+                encode(place),
+            )
+        )
+        effects.message_states.append(MessageState(draft.message, "sent", digest=envelope.digest))
+        effects.frames.append(frame)
+        self.in_flight[envelope.digest] = replace(draft, place=place)
+        self.own.add(envelope.digest)
+        return True
+
+    def accepted(self, effects: Effects, digest: bytes, position: int) -> Draft | None:
+        """Take in the provider's yes to an own envelope."""
+        draft = self.in_flight.pop(digest, None)
+        if draft is None or draft.place is None:
+            return None
+        epoch, tau, m = draft.place
+        closes = {**self.state.closes, self.leaf: Close(epoch, tau, m + 1, digest)}
+        own_position = max(self.state.own_position, position)
+        self._keep(effects, replace(self.state, closes=closes, own_position=own_position))
+        if position <= self.state.head.position:
+            self.own.discard(digest)
+        return draft
+
+    def bounced(self, effects: Effects, digest: bytes) -> Draft | None:
+        """Take in the provider's no to an own envelope: its slot is given up."""
+        draft = self.in_flight.pop(digest, None)
+        if draft is None:
+            return None
+        self.own.discard(digest)
+        self._keep(effects, replace(self.state, sending=None))
+        return replace(draft, place=None)
+
+    def tick(self, effects: Effects, now: int) -> None:
+        """Erase by the clock what no entry can need any more (section 2, Time)."""
+        low = low_after(self.policy.clocks, now - self.policy.clocks.skew_seconds)
+        if not self.incoming and low > low_after(self.policy.clocks, self.state.head.time):
+            state = self.state.erase_below(low)
+            if state != self.state:
+                self._keep(effects, state)
+
+    def audience(self) -> bytes:
+        """Return what a person saw of policy and members when writing."""
+        return audience_of(self.policy, self.accounts)
+
+
+def tree_of(
+    root: bytes, policy: Policy, group_id: bytes, epoch: int, context: bytes, time: int
+) -> SlotTree:
+    """Return the slot tree of an epoch entered at ``time``."""
+    secret = root_secret(root, policy.digest, group_id, epoch, context)
+    return SlotTree.from_root(secret).advance(low_after(policy.clocks, time))
+
+
+def policy_of(extension: bytes, policies: dict[bytes, Policy]) -> Policy:
+    """Return the policy a group names.
+
+    Raises:
+        VerificationError: its document is not known.
+    """
+    wanted = decode_policy_extension(extension)
+    policy = policies.get(wanted.policy)
+    if policy is None:
+        raise VerificationError("the policy of this group is not known", rule="policy.unknown")
+    if wanted.canary:
+        raise VerificationError("a canary group is for drills only", rule="policy.canary")
+    return policy

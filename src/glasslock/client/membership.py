@@ -1,0 +1,329 @@
+"""How a session creates, enters and changes groups; part of the session, without IO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from glasslock.client.changes import Effects, Outgoing
+from glasslock.client.conversation import Conversation, policy_of, tree_of
+from glasslock.client.events import Invited, Joined, Warned
+from glasslock.client.state import GroupState
+from glasslock.errors import Denied, GlasslockError, StateError, VerificationError
+from glasslock.mls import (
+    Device,
+    Group,
+    Roster,
+    StagedWelcome,
+    context_digest,
+    key_package_info,
+)
+from glasslock.wire import api
+from glasslock.wire.entry import Head, handshake_digest
+from glasslock.wire.policy import Policy, PolicyExtension
+from glasslock.wire.shape import Fields
+
+if TYPE_CHECKING:
+    from glasslock.client.session import Session
+
+DEVICE_SCOPE: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A change that a person asked for: what to add and remove, and the promise to keep."""
+
+    number: int
+    group_id: bytes
+    add: tuple[bytes, ...] = field(default=(), repr=False)
+    remove: tuple[Device, ...] = ()
+    epoch: int = -1
+
+
+class Membership:
+    """Groups of a session."""
+
+    def __init__(self, session: Session) -> None:
+        """Serve ``session``."""
+        self._session = session
+        self._operations: dict[bytes, Operation] = {}
+        self._waiting: list[Operation] = []
+        self._open: dict[int, bytes] = {}
+        self._invitations: dict[bytes, api.InboxItem] = {}
+        self._next = 0
+
+    def _number(self, group_id: bytes) -> int:
+        self._next += 1
+        self._open[self._next] = group_id
+        return self._next
+
+    def _finish(self, effects: Effects, number: int, error: GlasslockError | None = None) -> None:
+        if self._open.pop(number, None) is not None:
+            effects.done.append((number, error))
+
+    def fail_all(self, error: GlasslockError) -> None:
+        """End every operation that has no commit in the outbox."""
+        kept = {operation.number for operation in self._operations.values()}
+        kept |= {operation.number for operation in self._waiting}
+        effects = Effects()
+        for number in [number for number in self._open if number not in kept]:
+            self._finish(effects, number, error)
+        if effects.done:
+            self._session.enqueue(effects)
+
+    # -- creating -----------------------------------------------------------------------------
+
+    def create(self, group_id: bytes, policy: Policy, position: int, now: int) -> int:
+        """Create a group of one under ``policy``; returns the operation's number."""
+        session = self._session
+        extension = PolicyExtension(policy.digest, position).encode()
+        group, info, root, written = session.engine.create_group(group_id, extension)
+        number = self._number(group_id)
+        effects = Effects()
+        effects.take(written)
+        self._enter(effects, group, root, policy, Head.start(group_id), now, {})
+        session.enqueue(effects)
+
+        def answer(done: Effects, frame: api.ProviderFrame, _now: int) -> None:
+            if isinstance(frame, api.Refused):
+                self._finish(done, number, Denied(frame.message, rule=frame.rule))
+                return
+            session.follow(group_id, 0)
+            self._finish(done, number)
+
+        session.request(lambda request: api.CreateGroup(request, group_id, info), answer)
+        return number
+
+    def _enter(
+        self,
+        effects: Effects,
+        group: Group,
+        root: bytes,
+        policy: Policy,
+        head: Head,
+        began: int,
+        closes: dict[int, None],
+    ) -> Conversation:
+        view = group.view
+        context = context_digest(view.context)
+        state = GroupState(
+            group_id=view.group_id,
+            policy=policy.digest,
+            epoch=view.epoch,
+            began=began,
+            head=head,
+            tree=tree_of(root, policy, view.group_id, view.epoch, context, began),
+            closes=closes,
+        )
+        conversation = Conversation(group, state, policy, heads={head.position: head.head})
+        effects.states[view.group_id] = state
+        self._session.conversations[view.group_id] = conversation
+        return conversation
+
+    # -- changing -----------------------------------------------------------------------------
+
+    def invite(self, group_id: bytes, account: str) -> int:
+        """Add all devices of an account that are not in the group; returns the operation."""
+        conversation = self._session.conversation(group_id)
+        number = self._number(group_id)
+
+        def answer(effects: Effects, frame: api.ProviderFrame, now: int) -> None:
+            if not isinstance(frame, api.KeyPackages):
+                message = frame.message if isinstance(frame, api.Refused) else "no KeyPackages"
+                self._finish(effects, number, Denied(message, rule="invite.claim"))
+                return
+            try:
+                add = self._choose(conversation, account, frame.packages, now)
+            except GlasslockError as error:
+                self._finish(effects, number, error)
+                return
+            if not add:
+                self._finish(effects, number)
+                return
+            self._commit(effects, Operation(number, group_id, add))
+
+        self._session.request(lambda request: api.ClaimKeyPackages(request, account), answer)
+        return number
+
+    def remove(self, group_id: bytes, account: str) -> int:
+        """Remove all devices of an account; returns the operation.
+
+        Raises:
+            StateError: the account is not in the group.
+        """
+        leaves = self._session.conversation(group_id).roster.of_account(account)
+        if not leaves:
+            raise StateError("this account is not in the conversation", rule="remove.account")
+        number = self._number(group_id)
+        effects = Effects()
+        gone = tuple(leaf.device for leaf in leaves)
+        self._commit(effects, Operation(number, group_id, remove=gone))
+        self._session.enqueue(effects)
+        return number
+
+    def refresh(self, group_id: bytes) -> int:
+        """Renew the own leaf and start a new epoch; returns the operation."""
+        number = self._number(group_id)
+        effects = Effects()
+        self._commit(effects, Operation(number, group_id))
+        self._session.enqueue(effects)
+        return number
+
+    def _choose(
+        self,
+        conversation: Conversation,
+        account: str,
+        packages: list[api.DeviceKeyPackage],
+        now: int,
+    ) -> tuple[bytes, ...]:
+        inside = {leaf.device for leaf in conversation.roster.leaves}
+        chosen = []
+        for each in packages:
+            info = key_package_info(each.package)
+            device = Device.of(info.member.identity)
+            if (device.account, device.device) != (account, each.device):
+                raise VerificationError("a KeyPackage names somebody else", rule="invite.identity")
+            if info.suite != self._session.engine.suite:
+                raise VerificationError("a KeyPackage is of another suite", rule="invite.suite")
+            if device not in inside:
+                chosen.append(each.package)
+        return tuple(chosen)
+
+    def _commit(self, effects: Effects, operation: Operation) -> None:
+        session = self._session
+        conversation = session.conversations.get(operation.group_id)
+        if conversation is None or conversation.stopped:
+            self._finish(effects, operation.number, StateError("the conversation has stopped"))
+            return
+        if conversation.committing:
+            self._waiting.append(operation)
+            return
+        inside = {leaf.device: leaf.index for leaf in conversation.roster.leaves}
+        add = [
+            package
+            for package in operation.add
+            if Device.of(key_package_info(package).member.identity) not in inside
+        ]
+        remove = [inside[device] for device in operation.remove if device in inside]
+        if (operation.add or operation.remove) and not (add or remove):
+            self._finish(effects, operation.number)
+            return
+        try:
+            commit, welcome, info, written = conversation.group.commit(
+                add=add, remove=remove, policy=None
+            )
+        except GlasslockError as error:
+            self._finish(effects, operation.number, error)
+            return
+        effects.take(written)
+        conversation.committing = True
+        outbox = session.take_outgoing_number()
+        frame = api.SubmitHandshake(outbox, operation.group_id, commit, info, welcome)
+        digest = handshake_digest(commit)
+        self._operations[digest] = replace(operation, epoch=conversation.state.epoch)
+        session.post(effects, Outgoing(outbox, operation.group_id, digest, api.encode_frame(frame)))
+
+    def merged(self, effects: Effects, conversation: Conversation) -> None:
+        """Finish the operations whose commits were merged."""
+        for digest in conversation.merged:
+            operation = self._operations.pop(digest, None)
+            if operation is not None:
+                self._finish(effects, operation.number)
+        conversation.merged.clear()
+
+    def commit_refused(
+        self, effects: Effects, conversation: Conversation, outgoing: Outgoing, frame: api.Refused
+    ) -> None:
+        """Drop an own commit that was refused; one that came too late is tried again."""
+        if conversation.group.view.pending:
+            effects.take(conversation.group.clear_pending())
+        conversation.committing = False
+        operation = self._operations.pop(outgoing.digest, None)
+        if operation is None:
+            return
+        if frame.slug == "stale-epoch":
+            self._waiting.append(operation)
+        else:
+            error = Denied(frame.message, rule=frame.rule)
+            self._finish(effects, operation.number, error)
+
+    def retry(self) -> Effects | None:
+        """Try an operation again once the group has moved on, if one waits."""
+        for operation in self._waiting:
+            conversation = self._session.conversations.get(operation.group_id)
+            if conversation is None or conversation.stopped:
+                ready = True
+            else:
+                moved = conversation.state.epoch > operation.epoch
+                ready = moved and not conversation.committing
+            if ready:
+                self._waiting.remove(operation)
+                effects = Effects()
+                self._commit(effects, operation)
+                return None if effects.empty else effects
+        return None
+
+    # -- joining ------------------------------------------------------------------------------
+
+    def inbox(self, effects: Effects, item: api.InboxItem) -> None:
+        """Take in what came for this device alone."""
+        if item.kind == "device":
+            for group_id in list(self._session.conversations):
+                self.invite(group_id, self._session.device.account)
+        elif item.kind == "welcome":
+            self._welcome(effects, item)
+
+    def accept(self, group_id: bytes) -> None:
+        """Join a conversation whose policy the person has now accepted.
+
+        Raises:
+            StateError: there is no such invitation.
+        """
+        item = self._invitations.pop(group_id, None)
+        if item is None:
+            raise StateError("there is no such invitation", rule="join.invitation")
+        effects = Effects(invitations={group_id: None})
+        self._join(effects, item, self._session.engine.stage_welcome(item.data))
+        self._session.enqueue(effects)
+
+    def _welcome(self, effects: Effects, item: api.InboxItem) -> None:
+        try:
+            staged = self._session.engine.stage_welcome(item.data)
+            policy = policy_of(staged.invitation.policy, self._session.policies)
+            if policy.access is not None:
+                self._ask(effects, item, staged, policy)
+                return
+            self._join(effects, item, staged)
+        except GlasslockError as error:
+            rule = error.rule or error.slug
+            effects.events.append(Warned(item.group_id, rule, item.position, str(error)))
+
+    def _ask(
+        self, effects: Effects, item: api.InboxItem, staged: StagedWelcome, policy: Policy
+    ) -> None:
+        accounts = tuple(sorted(Roster.of(staged.invitation.members).accounts))
+        self._invitations[item.group_id] = item
+        effects.invitations[item.group_id] = api.encode_frame(item)
+        effects.events.append(Invited(item.group_id, policy.digest, accounts))
+
+    def _join(self, effects: Effects, item: api.InboxItem, staged: StagedWelcome) -> None:
+        invitation = staged.invitation
+        if invitation.group_id != item.group_id:
+            raise VerificationError("a Welcome is of another group", rule="join.group")
+        policy = policy_of(invitation.policy, self._session.policies)
+        group, root, written = staged.accept(self._session.engine)
+        effects.take(written)
+        head = Head(item.position, item.time, item.head)
+        closes = {m.leaf: None for m in invitation.members if m.leaf != invitation.own_leaf}
+        conversation = self._enter(effects, group, root, policy, head, item.time, closes)
+        self._session.follow(item.group_id, item.position)
+        effects.events.append(Joined(item.group_id, policy.digest, conversation.accounts))
+        used_up = any(value is None for scope, _, value in written.rows if scope == DEVICE_SCOPE)
+        if not used_up:
+            # Joined by a last-resort KeyPackage, whose private half stays: renew at once.
+            self._waiting.append(Operation(self._number(item.group_id), item.group_id))
+
+
+def read_position(data: bytes) -> int:
+    """Read a stored number; raises ``WireError``."""
+    return Fields.of(data, "number", 1).uint()

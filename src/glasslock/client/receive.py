@@ -1,0 +1,219 @@
+"""The checks between an entry and a message on screen, in the protocol's order (section 4).
+
+Pure: takes the conversation as it is, returns it as it will be, or raises the first check that
+fails under its own name. What raises here has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from glasslock.client.state import Chain, GroupState
+from glasslock.errors import StateError, VerificationError, WireError
+from glasslock.mls import Leaf, Roster
+from glasslock.sealing.body import Opened, open_body
+from glasslock.sealing.slots import chain_start, chain_step, slot_key, window
+from glasslock.tlog.receipt import verify_receipt
+from glasslock.wire.api import EntryItem
+from glasslock.wire.entry import EntryKind, Head, decode_receipt, handshake_digest
+from glasslock.wire.envelope import (
+    Close,
+    Envelope,
+    SlotHeader,
+    Tombstone,
+    decode_envelope,
+    decode_slot_header,
+    decode_tombstone,
+)
+from glasslock.wire.policy import Policy
+
+
+class ForkedStream(VerificationError):
+    """Members have been shown different lines of the same conversation."""
+
+    slug = "forked-stream"
+
+
+class Muted(StateError):
+    """A sender is not read until its next slot, because an earlier message was refused."""
+
+    slug = "muted"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an entry is judged against."""
+
+    state: GroupState
+    policy: Policy
+    context: bytes
+    roster: Roster
+    head_at: Callable[[int], bytes | None]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message that passed, with the conversation after it."""
+
+    state: GroupState
+    leaf: Leaf
+    opened: Opened | None
+    digest: bytes
+
+
+def entry_digest(item: EntryItem) -> bytes:
+    """Return D of an entry; raises ``WireError``."""
+    match EntryKind(item.kind):
+        case EntryKind.HANDSHAKE:
+            return handshake_digest(item.data)
+        case EntryKind.TOMBSTONE:
+            return decode_tombstone(item.data).digest
+        case EntryKind.ENVELOPE:
+            return decode_envelope(item.data).digest
+
+
+def next_head(state: GroupState, policy: Policy, item: EntryItem) -> Head:
+    """Check position, time and receipt of the next entry and return its head.
+
+    Raises:
+        VerificationError: the line has a gap, or the provider's receipt does not hold. Nothing of
+            the line can be read on until that is cleared.
+    """
+    if item.position != state.head.position + 1:
+        raise VerificationError("the line has a gap", rule="receive.position")
+    digest = entry_digest(item)
+    head = state.head.next(item.time, digest)
+    receipt = decode_receipt(item.receipt)
+    verify_receipt(receipt, policy.provider_key)
+    leaf = receipt.leaf
+    claims = (leaf.group_id, leaf.position, leaf.time, leaf.entry, leaf.head)
+    if claims != (state.group_id, head.position, head.time, digest, head.head):
+        raise VerificationError("the receipt is of another entry", rule="receive.receipt")
+    return head
+
+
+def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
+    """Judge an envelope or tombstone at ``head``; returns the conversation after it.
+
+    Raises:
+        GlasslockError: the first check that failed, by its own class and rule.
+    """
+    gone = item.kind == EntryKind.TOMBSTONE
+    envelope = decode_tombstone(item.data) if gone else decode_envelope(item.data)
+    if envelope.opening is None:
+        leaf, chain = _continued(facts, envelope, head)
+        state = facts.state
+    else:
+        header = decode_slot_header(envelope.opening.slot_header)
+        leaf = _check_opening(facts, envelope, header, head)
+        secret, state = facts.state.secret(
+            header.tau,
+            leaf.index,
+            [(each.index, each.credential_digest) for each in facts.roster.leaves],
+        )
+        chain = Chain(
+            header.tau, header.digest, chain_start(slot_key(secret, header.digest)), 0, None
+        )
+    key, following = chain_step(chain.key, chain.m)
+    opened = None
+    if isinstance(envelope, Envelope):
+        opened = open_body(key, envelope.message_header, envelope.body, leaf.signer)
+    after = replace(chain, key=following, m=chain.m + 1, last=envelope.digest)
+    close = Close(state.epoch, chain.tau, after.m, envelope.digest)
+    state = replace(
+        state,
+        chains={**state.chains, leaf.index: after},
+        closes={**state.closes, leaf.index: close},
+    )
+    return Received(state, leaf, opened, envelope.digest)
+
+
+def refused(state: GroupState, item: EntryItem) -> GroupState:
+    """Return the conversation after an envelope that was refused: its sender is mute for the slot.
+
+    The sender's next close will count what was not read here, so it is not compared. What cannot
+    even be placed changes nothing.
+    """
+    try:
+        envelope = decode_envelope(item.data)
+        leaf = _placed(state, envelope)
+    except WireError:
+        return state
+    chains = dict(state.chains)
+    if leaf in chains:
+        chains[leaf] = replace(chains[leaf], mute=True)
+    return replace(state, chains=chains, closes={**state.closes, leaf: None})
+
+
+def _placed(state: GroupState, envelope: Envelope) -> int:
+    if envelope.opening is not None:
+        return decode_slot_header(envelope.opening.slot_header).leaf
+    slot = envelope.message_header.slot
+    for leaf, chain in state.chains.items():
+        if chain.slot == slot:
+            return leaf
+    raise WireError("the message belongs to no open slot", rule="receive.slot")
+
+
+def _continued(facts: Facts, envelope: Envelope | Tombstone, head: Head) -> tuple[Leaf, Chain]:
+    header = envelope.message_header
+    for index, chain in facts.state.chains.items():
+        if chain.slot == header.slot:
+            break
+    else:
+        raise VerificationError("the slot of this message is not open", rule="receive.slot")
+    if chain.mute:
+        raise Muted("an earlier message of this slot was refused", rule="receive.mute")
+    _check_window(facts.policy, chain.tau, head.time)
+    if (header.m, header.previous) != (chain.m, chain.last):
+        raise VerificationError("a message is missing before this one", rule="receive.chain")
+    return facts.roster.leaf(index), chain
+
+
+def _check_opening(
+    facts: Facts, envelope: Envelope | Tombstone, header: SlotHeader, head: Head
+) -> Leaf:
+    state = facts.state
+    if header.digest != envelope.message_header.slot or header.group_id != state.group_id:
+        raise VerificationError("the opening is of another slot", rule="receive.opening")
+    if (header.epoch, header.context) != (state.epoch, facts.context):
+        raise VerificationError("the slot is of another epoch", rule="receive.epoch")
+    leaf = facts.roster.leaf(header.leaf)
+    if (header.credential, header.signer) != (leaf.credential_digest, leaf.signer):
+        raise VerificationError("the slot is of another leaf", rule="receive.leaf")
+    if header.policy != facts.policy.digest:
+        raise VerificationError("the slot is under another policy", rule="receive.policy")
+    _check_window(facts.policy, header.tau, head.time)
+    _check_seen(facts, header)
+    _check_close(state, header)
+    return leaf
+
+
+def _check_window(policy: Policy, tau: int, time: int) -> None:
+    first, last = window(policy.clocks, time)
+    if not first <= tau <= last:
+        raise VerificationError("the slot is not open at this time", rule="receive.tau")
+
+
+def _check_seen(facts: Facts, header: SlotHeader) -> None:
+    seen = header.seen
+    if seen.position > facts.state.head.position:
+        raise VerificationError("the sender has seen the future", rule="receive.seen")
+    known = facts.head_at(seen.position)
+    if known is not None and known != seen.head:
+        raise ForkedStream("the sender was shown another line", rule="receive.fork")
+
+
+def _check_close(state: GroupState, header: SlotHeader) -> None:
+    if header.leaf not in state.closes:
+        if header.close is not None:
+            raise VerificationError("there is no slot to close", rule="receive.close")
+        return
+    before = state.closes[header.leaf]
+    if before is None:
+        return
+    if header.close != before:
+        raise VerificationError("messages of the last slot are missing", rule="receive.close")
+    if header.tau < before.tau or (header.epoch, header.tau) == (before.epoch, before.tau):
+        raise VerificationError("this leaf has used the slot already", rule="receive.second-header")

@@ -1,0 +1,113 @@
+"""Making a slot header and the next message of a slot (protocol sections 2 and 4).
+
+Pure: state in, state and envelope out. Keys are stepped in the state that is stored before the
+envelope leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from glasslock.client.state import GroupState, Sending
+from glasslock.errors import StateError
+from glasslock.mls import Roster
+from glasslock.sealing.body import make_message
+from glasslock.sealing.slots import chain_start, chain_step, slot_key
+from glasslock.wire.codec import encode
+from glasslock.wire.envelope import Envelope, Opening, Seen, SlotHeader
+from glasslock.wire.policy import Policy
+from glasslock.wire.shape import Fields, expect_text
+
+Place = tuple[int, int, int]
+MAX_ACCOUNTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that a person sent and the provider has not acknowledged.
+
+    ``audience`` is what the person saw of policy and members; ``place`` is (epoch, tau, m) once an
+    envelope was made of it.
+    """
+
+    message: int
+    content: bytes = field(repr=False)
+    audience: bytes
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """Who sends: the policy and members in force, the own leaf and its signer."""
+
+    policy: Policy
+    context: bytes
+    roster: Roster
+    leaf: int
+    sign: Callable[[str, bytes], bytes]
+
+
+def open_slot(me: Self, state: GroupState, tau: int) -> tuple[GroupState, SlotHeader]:
+    """Open slot ``tau`` for the own leaf; the secret it comes from is gone afterwards.
+
+    Raises:
+        SlotErased: this device has used the slot in this epoch.
+    """
+    leaf = me.roster.leaf(me.leaf)
+    secret, state = state.secret(
+        tau, me.leaf, [(each.index, each.credential_digest) for each in me.roster.leaves]
+    )
+    header = SlotHeader(
+        policy=me.policy.digest,
+        group_id=state.group_id,
+        epoch=state.epoch,
+        context=me.context,
+        leaf=me.leaf,
+        credential=leaf.credential_digest,
+        signer=leaf.signer,
+        tau=tau,
+        tier1=None,
+        close=state.closes.get(me.leaf),
+        seen=Seen(state.head.position, state.head.head),
+    )
+    chain = chain_start(slot_key(secret, header.digest))
+    return replace(state, sending=Sending(tau, header.digest, chain, 0, None)), header
+
+
+def write(
+    me: Self, state: GroupState, content: bytes, fresh: bytes, header: SlotHeader | None
+) -> tuple[Envelope, GroupState, Place]:
+    """Return the next envelope of the open slot; ``header`` stands with message 0.
+
+    Raises:
+        StateError: no slot is open.
+        WireError: the content is too long.
+    """
+    sending = state.sending
+    if sending is None or (sending.m == 0) != (header is not None):
+        raise StateError("no slot is open for this message", rule="sending.slot")
+    key, following = chain_step(sending.key, sending.m)
+    place = (sending.slot, sending.m, sending.last)
+    message_header, body = make_message(key, place, content, fresh, me.sign)
+    opening = None if header is None else Opening(header.encoded)
+    envelope = Envelope(message_header.encoded, body, opening)
+    after = replace(sending, key=following, m=sending.m + 1, last=envelope.digest)
+    return envelope, replace(state, sending=after), (state.epoch, sending.tau, sending.m)
+
+
+def audience_of(policy: Policy, accounts: Iterable[str]) -> bytes:
+    """Return what a person sees when writing: the policy and the accounts."""
+    return encode((policy.digest, tuple(sorted(accounts))))
+
+
+def still_for(draft: Draft, policy: Policy, accounts: Iterable[str]) -> bool:
+    """Say whether a refused message may be made anew without asking its author.
+
+    It may when the policy is unchanged and no account has joined since the person sent it.
+    """
+    fields = Fields.of(draft.audience, "audience", 2)
+    seen_policy = fields.digest()
+    seen = fields.each(expect_text, MAX_ACCOUNTS)
+    return seen_policy == policy.digest and set(accounts) <= set(seen)

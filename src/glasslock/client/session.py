@@ -1,0 +1,364 @@
+"""A device's session with its provider: events in, effects out; does no IO and reads no clock.
+
+The shell hands in frames, commands and the time, then takes ``poll()`` until it gives nothing:
+each ``Effects`` is stored in one transaction, then its frames leave, then its events are told. If
+storing fails, the session is thrown away and loaded again from disk, where nothing was lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing
+from glasslock.client.conversation import Conversation
+from glasslock.client.events import Failed, MessageSent
+from glasslock.client.membership import Membership
+from glasslock.client.sending import Draft, still_for
+from glasslock.errors import (
+    Conflict,
+    StateError,
+    TransportError,
+    VerificationError,
+)
+from glasslock.mls import Device, Engine
+from glasslock.tlog.receipt import verify_receipt
+from glasslock.wire import api
+from glasslock.wire.codec import encode
+from glasslock.wire.entry import Receipt, decode_receipt, device_next
+from glasslock.wire.labels import Label
+from glasslock.wire.policy import Policy
+from glasslock.wire.shape import Fields
+
+REQUEST_IDS: Final = 1 << 40
+KEY_PACKAGES: Final = 10
+LAST_RESORT_SECONDS: Final = 3 * 86_400
+FRESH: Final = 32
+
+Random = Callable[[int], bytes]
+Answer = Callable[[Effects, api.ProviderFrame, int], None]
+
+
+@dataclass
+class Loaded:
+    """What a session starts from: everything the store knows."""
+
+    device: Device
+    engine: Engine
+    provider_key: bytes
+    policies: dict[bytes, Policy]
+    conversations: dict[bytes, Conversation] = field(default_factory=dict)
+    outbox: dict[int, Outgoing] = field(default_factory=dict)
+    device_line: tuple[int, bytes] = (0, bytes(FRESH))
+    inbox_seq: int = 0
+    last_resort: int = 0
+    next_message: int = 1
+    next_outgoing: int = 1
+
+
+class Session:
+    """One device; not safe for use from two threads."""
+
+    def __init__(self, loaded: Loaded, random: Random) -> None:
+        """Start from ``loaded``; ``random(n)`` gives n fresh bytes."""
+        self.device = loaded.device
+        self.engine = loaded.engine
+        self.policies = loaded.policies
+        self.conversations = loaded.conversations
+        self._provider_key = loaded.provider_key
+        self._outbox = loaded.outbox
+        self._line = loaded.device_line
+        self._inbox_seq = loaded.inbox_seq
+        self._last_resort = loaded.last_resort
+        self._next_message = loaded.next_message
+        self._next_outgoing = loaded.next_outgoing
+        self._random = random
+        self._ready: deque[Effects] = deque()
+        self._requests: dict[int, Answer] = {}
+        self._next_request = REQUEST_IDS
+        self._inbox: deque[api.InboxItem] = deque()
+        self._packages: list[bytes] = []
+        self._packages_wanted = 0
+        self.online = False
+        self.membership = Membership(self)
+
+    # -- the stream ---------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """A stream is open: log in."""
+        self._tell(api.Hello(self.device.account, self.device.device))
+
+    def disconnected(self) -> None:
+        """The stream ended: what waited for an answer fails, what is in the outbox stays."""
+        self.online = False
+        self._inbox.clear()
+        self._requests.clear()
+        for conversation in self.conversations.values():
+            conversation.incoming.clear()
+        self.membership.fail_all(TransportError("the connection was lost", rule="stream.closed"))
+
+    def received(self, frame: api.ProviderFrame, now: int) -> None:
+        """Take in a frame of the provider.
+
+        Raises:
+            VerificationError: it is not what it must be; the shell closes the stream.
+        """
+        match frame:
+            case api.Challenge():
+                content = api.login_content(
+                    self._provider_key, self.device.account, self.device.device, frame.nonce
+                )
+                self._tell(api.Login(self.engine.sign(Label.SIGN_LOGIN, content)))
+            case api.LoggedIn():
+                self._logged_in(frame, now)
+            case api.Deliver():
+                conversation = self.conversations.get(frame.group_id)
+                if conversation is not None:
+                    conversation.incoming.extend(frame.entries)
+            case api.InboxItem():
+                if frame.seq > self._inbox_seq:
+                    self._inbox.append(frame)
+            case api.Accepted():
+                self._accepted(frame, now)
+            case api.Refused() if frame.id in self._outbox:
+                self._refused(frame)
+            case _:
+                self._answered(frame, now)
+
+    def _logged_in(self, frame: api.LoggedIn, now: int) -> None:
+        self.online = True
+        for number in sorted(self._outbox):
+            self._tell(api.decode_device_frame(self._outbox[number].frame))
+        for group_id, conversation in self.conversations.items():
+            if not conversation.stopped:
+                self.follow(group_id, conversation.state.head.position)
+        if frame.key_packages < KEY_PACKAGES:
+            self._packages_wanted = KEY_PACKAGES
+
+    def _answered(self, frame: api.ProviderFrame, now: int) -> None:
+        answer = self._requests.pop(getattr(frame, "id", 0), None)
+        if answer is None:
+            if isinstance(frame, api.Refused):
+                raise VerificationError(frame.message, rule=frame.rule)
+            return
+        effects = Effects()
+        answer(effects, frame, now)
+        self._ready.append(effects)
+
+    def request(self, make: Callable[[int], api.DeviceFrame], answer: Answer) -> None:
+        """Ask the provider something; ``answer`` gets the frame that comes back."""
+        self._next_request += 1
+        self._requests[self._next_request] = answer
+        self._tell(make(self._next_request))
+
+    def follow(self, group_id: bytes, after: int) -> None:
+        """Ask for a line's entries from ``after`` on."""
+        self.request(lambda number: api.Follow(number, group_id, after), _ignore)
+
+    def _tell(self, frame: api.DeviceFrame) -> None:
+        self._ready.append(Effects(frames=[frame]))
+
+    # -- verdicts -----------------------------------------------------------------------------
+
+    def _accepted(self, frame: api.Accepted, now: int) -> None:
+        outgoing = self._outbox.pop(frame.id, None)
+        if outgoing is None:
+            return
+        effects = Effects(settled=[outgoing.number])
+        self._check_accepted(frame, outgoing)
+        self._advance_line(effects, frame, outgoing)
+        conversation = self.conversations[outgoing.group_id]
+        if outgoing.message is not None:
+            conversation.accepted(effects, outgoing.digest, frame.position)
+            effects.message_states.append(
+                MessageState(outgoing.message, "accepted", frame.time, frame.position)
+            )
+            effects.events.append(
+                MessageSent(outgoing.group_id, outgoing.message, frame.position, frame.time)
+            )
+        skew = conversation.policy.clocks.skew_seconds
+        if abs(frame.time - now) > 2 * skew and not conversation.stopped:
+            conversation.stopped = "clock"
+            text = "this device's clock and the provider's differ: nothing is sent"
+            effects.events.append(Failed(outgoing.group_id, "clock", text))
+        self._ready.append(effects)
+
+    def _check_accepted(self, frame: api.Accepted, outgoing: Outgoing) -> None:
+        receipt: Receipt = decode_receipt(frame.receipt)
+        verify_receipt(receipt, self._provider_key)
+        leaf = receipt.leaf
+        claims = (leaf.group_id, leaf.entry, leaf.position, leaf.time, leaf.head)
+        facts = (outgoing.group_id, outgoing.digest, frame.position, frame.time, frame.head)
+        if claims != facts:
+            raise VerificationError("a receipt is of another entry", rule="session.receipt")
+
+    def _advance_line(self, effects: Effects, frame: api.Accepted, outgoing: Outgoing) -> None:
+        q, head = self._line
+        if frame.device_q != q + 1 or frame.device_head != device_next(
+            head, frame.device_q, outgoing.digest
+        ):
+            raise VerificationError("this device's own line has a gap", rule="session.line")
+        self._line = (frame.device_q, frame.device_head)
+        effects.meta["line"] = encode(self._line)
+
+    def _refused(self, frame: api.Refused) -> None:
+        outgoing = self._outbox.pop(frame.id)
+        effects = Effects(settled=[outgoing.number])
+        conversation = self.conversations[outgoing.group_id]
+        if outgoing.message is None:
+            self.membership.commit_refused(effects, conversation, outgoing, frame)
+        else:
+            draft = conversation.bounced(effects, outgoing.digest)
+            if draft is not None:
+                self._remake(effects, conversation, draft, frame)
+        self._ready.append(effects)
+
+    def _remake(
+        self, effects: Effects, conversation: Conversation, draft: Draft, frame: api.Refused
+    ) -> None:
+        group_id = conversation.state.group_id
+        again = frame.slug in {"stale-epoch", "stale-slot", Conflict.slug}
+        if again and still_for(draft, conversation.policy, conversation.accounts):
+            effects.message_states.append(MessageState(draft.message, "queued"))
+            waiting = [*conversation.drafts, draft]
+            conversation.drafts = deque(sorted(waiting, key=lambda each: each.message))
+            return
+        state = "ask" if again else "refused"
+        effects.message_states.append(MessageState(draft.message, state))
+        rule = "audience" if again else frame.rule or frame.slug
+        text = "the members or the policy changed: send again?" if again else frame.message
+        effects.events.append(Failed(group_id, rule, text, draft.message))
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def send(self, group_id: bytes, content: bytes, now: int) -> int:
+        """Queue a message and return its number on this device.
+
+        Raises:
+            StateError: the conversation is not known, or has stopped.
+        """
+        conversation = self.conversation(group_id)
+        if conversation.stopped:
+            raise StateError(f"this conversation has stopped: {conversation.stopped}")
+        number = self.take_message_numbers(1)
+        draft = Draft(number, content, conversation.audience())
+        conversation.drafts.append(draft)
+        message = NewMessage(
+            number,
+            group_id,
+            "queued",
+            self.device.account,
+            self.device.device,
+            content,
+            now,
+            audience=draft.audience,
+        )
+        self._ready.append(Effects(messages=[message]))
+        return number
+
+    def conversation(self, group_id: bytes) -> Conversation:
+        """Return a conversation; raises ``StateError`` when this device is not in it."""
+        try:
+            return self.conversations[group_id]
+        except KeyError:
+            raise StateError("this device is not in the conversation") from None
+
+    def tick(self, now: int) -> None:
+        """Let time pass: erase what is over."""
+        effects = Effects()
+        for conversation in self.conversations.values():
+            conversation.tick(effects, now)
+        if not effects.empty:
+            self._ready.append(effects)
+
+    def enqueue(self, effects: Effects) -> None:
+        """Add a step made elsewhere."""
+        self._ready.append(effects)
+
+    def post(self, effects: Effects, outgoing: Outgoing) -> None:
+        """Put something into the outbox and send it."""
+        self._outbox[outgoing.number] = outgoing
+        effects.outgoing.append(outgoing)
+        effects.frames.append(api.decode_device_frame(outgoing.frame))
+
+    def take_outgoing_number(self) -> int:
+        """Return the next number of the outbox."""
+        self._next_outgoing += 1
+        return self._next_outgoing - 1
+
+    def take_message_numbers(self, count: int) -> int:
+        """Reserve message numbers; returns the first."""
+        self._next_message += count
+        return self._next_message - count
+
+    def fresh(self, size: int = FRESH) -> bytes:
+        """Return fresh random bytes."""
+        return self._random(size)
+
+    # -- work ---------------------------------------------------------------------------------
+
+    def poll(self, now: int) -> Effects | None:
+        """Return the next step, or None when there is nothing to do before something happens."""
+        if self._ready:
+            return self._ready.popleft()
+        effects = Effects()
+        if self._inbox:
+            item = self._inbox.popleft()
+            self._inbox_seq = item.seq
+            effects.meta["inbox"] = encode((item.seq,))
+            self.membership.inbox(effects, item)
+            effects.frames.append(api.AckInbox(item.seq))
+        elif not (self._read(effects, now) or self._prepare(effects, now)):
+            self._write(effects, now)
+        if effects.empty:
+            return self.membership.retry()
+        return effects
+
+    def _read(self, effects: Effects, now: int) -> bool:
+        for group_id, conversation in self.conversations.items():
+            before = conversation.state.head.position
+            stored = conversation.read(effects, now, self._next_message)
+            self._next_message += stored
+            self.membership.merged(effects, conversation)
+            position = conversation.state.head.position
+            if position > before:
+                effects.frames.append(api.Ack(group_id, position))
+                return True
+        return not effects.empty
+
+    def _write(self, effects: Effects, now: int) -> None:
+        if not self.online:
+            return
+        for conversation in self.conversations.values():
+            while conversation.drafts:
+                number = self._next_outgoing
+                if not conversation.send(effects, self.engine.sign, now, self.fresh(), number):
+                    break
+                self._next_outgoing += 1
+                self._outbox[number] = effects.outgoing[-1]
+
+    def _prepare(self, effects: Effects, now: int) -> bool:
+        """Make one KeyPackage if some are wanted; its secret half is stored before it leaves."""
+        if not self._packages_wanted or not self.online:
+            return False
+        last_resort = len(self._packages) == self._packages_wanted
+        package, written = self.engine.key_package(now, last_resort)
+        effects.take(written)
+        self._packages.append(package)
+        if last_resort:
+            *single, last = self._packages
+            self.request(lambda number: api.PutKeyPackages(number, single, last), _ignore)
+            self._packages, self._packages_wanted = [], 0
+        return True
+
+
+def read_line(data: bytes) -> tuple[int, bytes]:
+    """Read a stored device line; raises ``WireError``."""
+    fields = Fields.of(data, "device line", 2)
+    return fields.uint(), fields.digest()
+
+
+def _ignore(_effects: Effects, _frame: api.ProviderFrame, _now: int) -> None:
+    return
