@@ -38,6 +38,7 @@ class MessageState:
     time: int | None = None
     position: int | None = None
     digest: bytes | None = None
+    audience: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Effects:
     rows: list[Row] = field(default_factory=list)
     written: list[WriteSet] = field(default_factory=list)
     states: dict[bytes, GroupState | None] = field(default_factory=dict)
+    heads: list[tuple[bytes, int, bytes]] = field(default_factory=list)
     messages: list[NewMessage] = field(default_factory=list)
     message_states: list[MessageState] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
@@ -92,6 +94,7 @@ class Effects:
         return bool(
             self.rows
             or self.states
+            or self.heads
             or self.messages
             or self.message_states
             or self.outgoing

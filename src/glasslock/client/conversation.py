@@ -13,7 +13,7 @@ from typing import Final
 
 from glasslock.client import receive
 from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing, Record
-from glasslock.client.events import MembersChanged, MessageReceived, Warned
+from glasslock.client.events import Failed, MembersChanged, MessageReceived, Warned
 from glasslock.client.sending import Draft, Self, audience_of, open_slot, write
 from glasslock.client.state import GroupState
 from glasslock.errors import Denied, GlasslockError, VerificationError
@@ -29,6 +29,7 @@ Sign = Callable[[str, bytes], bytes]
 
 HEADS: Final = 4_096
 IN_FLIGHT: Final = 64
+LEAF_SECONDS: Final = 7 * 86_400
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Conversation:
     own: set[bytes] = field(default_factory=set)
     merged: list[bytes] = field(default_factory=list)
     committing: bool = False
+    newest: int | None = None
     stopped: str = ""
 
     def __post_init__(self) -> None:
@@ -149,6 +151,7 @@ class Conversation:
         state = replace(state, head=head).erase_below(low_after(self.policy.clocks, head.time))
         self._keep(effects, state)
         self.heads[head.position] = head.head
+        effects.heads.append((state.group_id, head.position, head.head))
         self.heads.pop(head.position - HEADS, None)
 
     def _keep(self, effects: Effects, state: GroupState) -> None:
@@ -173,37 +176,42 @@ class Conversation:
         preview = staged.preview
         root, written = staged.accept()
         effects.take(written)
+        refreshed = self.state.refreshed
         if preview.own:
             self.merged.append(receive.entry_digest(item))
+            refreshed = head.time
         # The engine drops an own commit when another one is merged first.
         self.committing = False
         self._look()
         if root is None:
-            effects.states[self.state.group_id] = None
-            self.stopped = "removed"
-            effects.events.append(
-                MembersChanged(self.state.group_id, preview.epoch, self.accounts, removed=True)
-            )
+            self._leave(effects, preview.epoch)
             return
-        closes = {k: v for k, v in self.state.closes.items() if k not in preview.removed}
-        self._move(effects, self._enter(root, preview.epoch, head, closes), head)
-        effects.events.append(MembersChanged(self.state.group_id, preview.epoch, self.accounts))
-
-    def _enter(
-        self, root: bytes, epoch: int, head: Head, closes: dict[int, Close | None]
-    ) -> GroupState:
-        state = self.state
-        return GroupState(
-            group_id=state.group_id,
-            policy=state.policy,
-            epoch=epoch,
+        state = GroupState(
+            group_id=self.state.group_id,
+            policy=self.state.policy,
+            epoch=preview.epoch,
             began=head.time,
             head=head,
-            tree=tree_of(root, self.policy, state.group_id, epoch, self.context, head.time),
-            closes=closes,
-            own_position=state.own_position,
-            refreshed=state.refreshed,
+            tree=tree_of(
+                root, self.policy, self.state.group_id, preview.epoch, self.context, head.time
+            ),
+            closes={k: v for k, v in self.state.closes.items() if k not in preview.removed},
+            own_position=self.state.own_position,
+            refreshed=refreshed,
         )
+        self._move(effects, state, head)
+        effects.events.append(MembersChanged(state.group_id, preview.epoch, self.accounts))
+
+    def _leave(self, effects: Effects, epoch: int) -> None:
+        group_id = self.state.group_id
+        effects.states[group_id] = None
+        self.stopped = "removed"
+        for draft in self.drafts:
+            effects.message_states.append(MessageState(draft.message, "refused"))
+            text = "this device was removed before the message was sent"
+            effects.events.append(Failed(group_id, "removed", text, draft.message))
+        self.drafts.clear()
+        effects.events.append(MembersChanged(group_id, epoch, self.accounts, removed=True))
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -212,7 +220,7 @@ class Conversation:
 
         ``number`` is its place in the outbox, ``fresh`` are 32 random bytes.
         """
-        if not self.drafts or self.committing or self.stopped:
+        if not self.drafts or self.committing or self.stopped or self.stale(now):
             return False
         if len(self.in_flight) >= IN_FLIGHT:
             return False
@@ -270,10 +278,29 @@ class Conversation:
         self._keep(effects, replace(self.state, sending=None))
         return replace(draft, place=None)
 
+    def stale(self, now: int) -> bool:
+        """Say whether a commit must come before the next message (section 2, Epochs).
+
+        It must when this device joined by a last-resort KeyPackage, when its leaf key is a week
+        old, and when the epoch is older than a day.
+        """
+        if not self.state.refreshed or now - self.state.refreshed >= LEAF_SECONDS:
+            return True
+        return bool(self.drafts) and now - self.state.began >= self.policy.clocks.day_seconds
+
+    def idle(self) -> bool:
+        """Say whether a commit of this device would not cross anything of its own."""
+        return not (self.stopped or self.committing or self.in_flight) and self._caught_up()
+
+    def _caught_up(self) -> bool:
+        return self.newest is not None and self.state.head.position >= self.newest
+
     def tick(self, effects: Effects, now: int) -> None:
         """Erase by the clock what no entry can need any more (section 2, Time)."""
+        if self.stopped or not self._caught_up():
+            return
         low = low_after(self.policy.clocks, now - self.policy.clocks.skew_seconds)
-        if not self.incoming and low > low_after(self.policy.clocks, self.state.head.time):
+        if low > low_after(self.policy.clocks, self.state.head.time):
             state = self.state.erase_below(low)
             if state != self.state:
                 self._keep(effects, state)

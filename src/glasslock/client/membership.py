@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from glasslock.client.changes import Effects, Outgoing
 from glasslock.client.conversation import Conversation, policy_of, tree_of
@@ -12,21 +13,53 @@ from glasslock.client.state import GroupState
 from glasslock.errors import Denied, GlasslockError, StateError, VerificationError
 from glasslock.mls import (
     Device,
+    Engine,
     Group,
     Roster,
     StagedWelcome,
+    check_age,
     context_digest,
     key_package_info,
 )
 from glasslock.wire import api
 from glasslock.wire.entry import Head, handshake_digest
 from glasslock.wire.policy import Policy, PolicyExtension
-from glasslock.wire.shape import Fields
-
-if TYPE_CHECKING:
-    from glasslock.client.session import Session
 
 DEVICE_SCOPE: Final = b""
+_UNASKED: Final = 0
+
+Answer = Callable[[Effects, api.ProviderFrame, int], None]
+
+
+class Host(Protocol):
+    """What this part needs of the session it belongs to."""
+
+    device: Device
+    engine: Engine
+    policies: dict[bytes, Policy]
+    conversations: dict[bytes, Conversation]
+    online: bool
+
+    def conversation(self, group_id: bytes) -> Conversation:
+        """Return a conversation; raises ``StateError``."""
+
+    def request(self, make: Callable[[int], api.DeviceFrame], answer: Answer) -> None:
+        """Ask the provider."""
+
+    def follow(self, group_id: bytes, after: int) -> None:
+        """Ask for the entries of a line."""
+
+    def replenish(self, count: int) -> None:
+        """Publish more KeyPackages."""
+
+    def enqueue(self, effects: Effects) -> None:
+        """Add a step."""
+
+    def post(self, effects: Effects, outgoing: Outgoing) -> None:
+        """Put into the outbox and send."""
+
+    def take_outgoing_number(self) -> int:
+        """Return the next number of the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +76,14 @@ class Operation:
 class Membership:
     """Groups of a session."""
 
-    def __init__(self, session: Session) -> None:
-        """Serve ``session``."""
+    def __init__(self, session: Host, invitations: dict[bytes, api.InboxItem]) -> None:
+        """Serve ``session``; ``invitations`` wait for their person's answer."""
         self._session = session
         self._operations: dict[bytes, Operation] = {}
         self._waiting: list[Operation] = []
         self._open: dict[int, bytes] = {}
-        self._invitations: dict[bytes, api.InboxItem] = {}
+        self._creating: dict[bytes, int] = {}
+        self._invitations = invitations
         self._next = 0
 
     def _number(self, group_id: bytes) -> int:
@@ -79,20 +113,27 @@ class Membership:
         extension = PolicyExtension(policy.digest, position).encode()
         group, info, root, written = session.engine.create_group(group_id, extension)
         number = self._number(group_id)
+        self._creating[group_id] = number
         effects = Effects()
         effects.take(written)
         self._enter(effects, group, root, policy, Head.start(group_id), now, {})
+        outbox = session.take_outgoing_number()
+        frame = api.CreateGroup(outbox, group_id, info)
+        session.post(effects, Outgoing(outbox, group_id, group_id, api.encode_frame(frame)))
         session.enqueue(effects)
-
-        def answer(done: Effects, frame: api.ProviderFrame, _now: int) -> None:
-            if isinstance(frame, api.Refused):
-                self._finish(done, number, Denied(frame.message, rule=frame.rule))
-                return
-            session.follow(group_id, 0)
-            self._finish(done, number)
-
-        session.request(lambda request: api.CreateGroup(request, group_id, info), answer)
         return number
+
+    def created(self, effects: Effects, group_id: bytes) -> None:
+        """Take in the provider's yes to a new group."""
+        self._session.follow(group_id, 0)
+        self._finish(effects, self._creating.pop(group_id, _UNASKED))
+
+    def creation_refused(self, effects: Effects, group_id: bytes, frame: api.Refused) -> None:
+        """Drop a group that the provider did not take."""
+        self._session.conversations.pop(group_id, None)
+        effects.states[group_id] = None
+        error = Denied(frame.message, rule=frame.rule)
+        self._finish(effects, self._creating.pop(group_id, _UNASKED), error)
 
     def _enter(
         self,
@@ -103,6 +144,8 @@ class Membership:
         head: Head,
         began: int,
         closes: dict[int, None],
+        *,
+        fresh: bool = True,
     ) -> Conversation:
         view = group.view
         context = context_digest(view.context)
@@ -114,9 +157,11 @@ class Membership:
             head=head,
             tree=tree_of(root, policy, view.group_id, view.epoch, context, began),
             closes=closes,
+            refreshed=began if fresh else 0,
         )
         conversation = Conversation(group, state, policy, heads={head.position: head.head})
         effects.states[view.group_id] = state
+        effects.heads.append((view.group_id, head.position, head.head))
         self._session.conversations[view.group_id] = conversation
         return conversation
 
@@ -138,7 +183,7 @@ class Membership:
                 self._finish(effects, number, error)
                 return
             if not add:
-                self._finish(effects, number)
+                self._finish(effects, number, self._nobody(conversation, account))
                 return
             self._commit(effects, Operation(number, group_id, add))
 
@@ -169,6 +214,11 @@ class Membership:
         self._session.enqueue(effects)
         return number
 
+    def _nobody(self, conversation: Conversation, account: str) -> GlasslockError | None:
+        if conversation.roster.of_account(account):
+            return None
+        return Denied("no device of this account can be invited now", rule="invite.nobody")
+
     def _choose(
         self,
         conversation: Conversation,
@@ -185,6 +235,7 @@ class Membership:
                 raise VerificationError("a KeyPackage names somebody else", rule="invite.identity")
             if info.suite != self._session.engine.suite:
                 raise VerificationError("a KeyPackage is of another suite", rule="invite.suite")
+            check_age(info, now)
             if device not in inside:
                 chosen.append(each.package)
         return tuple(chosen)
@@ -241,11 +292,11 @@ class Membership:
         operation = self._operations.pop(outgoing.digest, None)
         if operation is None:
             return
-        if frame.slug == "stale-epoch":
-            self._waiting.append(operation)
-        else:
+        if frame.slug != "stale-epoch":
             error = Denied(frame.message, rule=frame.rule)
             self._finish(effects, operation.number, error)
+        elif operation.number != _UNASKED:
+            self._waiting.append(operation)
 
     def retry(self) -> Effects | None:
         """Try an operation again once the group has moved on, if one waits."""
@@ -261,6 +312,18 @@ class Membership:
                 effects = Effects()
                 self._commit(effects, operation)
                 return None if effects.empty else effects
+        return None
+
+    def due(self, now: int) -> Effects | None:
+        """Renew a leaf or epoch that has become too old to send in, if there is one."""
+        if not self._session.online:
+            return None
+        for group_id, conversation in self._session.conversations.items():
+            if conversation.idle() and conversation.stale(now):
+                effects = Effects()
+                self._commit(effects, Operation(_UNASKED, group_id))
+                if not effects.empty:
+                    return effects
         return None
 
     # -- joining ------------------------------------------------------------------------------
@@ -315,15 +378,12 @@ class Membership:
         effects.take(written)
         head = Head(item.position, item.time, item.head)
         closes = {m.leaf: None for m in invitation.members if m.leaf != invitation.own_leaf}
-        conversation = self._enter(effects, group, root, policy, head, item.time, closes)
+        # The private half of a last-resort KeyPackage stays: such a leaf must be renewed at once.
+        fresh = any(value is None for scope, _, value in written.rows if scope == DEVICE_SCOPE)
+        conversation = self._enter(
+            effects, group, root, policy, head, item.time, closes, fresh=fresh
+        )
+        if fresh:
+            self._session.replenish(1)
         self._session.follow(item.group_id, item.position)
         effects.events.append(Joined(item.group_id, policy.digest, conversation.accounts))
-        used_up = any(value is None for scope, _, value in written.rows if scope == DEVICE_SCOPE)
-        if not used_up:
-            # Joined by a last-resort KeyPackage, whose private half stays: renew at once.
-            self._waiting.append(Operation(self._number(item.group_id), item.group_id))
-
-
-def read_position(data: bytes) -> int:
-    """Read a stored number; raises ``WireError``."""
-    return Fields.of(data, "number", 1).uint()

@@ -158,11 +158,12 @@ def _placed(state: GroupState, envelope: Envelope) -> int:
 
 def _continued(facts: Facts, envelope: Envelope | Tombstone, head: Head) -> tuple[Leaf, Chain]:
     header = envelope.message_header
-    for index, chain in facts.state.chains.items():
-        if chain.slot == header.slot:
-            break
-    else:
+    found = next(
+        (item for item in facts.state.chains.items() if item[1].slot == header.slot), None
+    )
+    if found is None:
         raise VerificationError("the slot of this message is not open", rule="receive.slot")
+    index, chain = found
     if chain.mute:
         raise Muted("an earlier message of this slot was refused", rule="receive.mute")
     _check_window(facts.policy, chain.tau, head.time)

@@ -51,6 +51,7 @@ class Loaded:
     policies: dict[bytes, Policy]
     conversations: dict[bytes, Conversation] = field(default_factory=dict)
     outbox: dict[int, Outgoing] = field(default_factory=dict)
+    invitations: dict[bytes, api.InboxItem] = field(default_factory=dict)
     device_line: tuple[int, bytes] = (0, bytes(FRESH))
     inbox_seq: int = 0
     last_resort: int = 0
@@ -79,10 +80,12 @@ class Session:
         self._requests: dict[int, Answer] = {}
         self._next_request = REQUEST_IDS
         self._inbox: deque[api.InboxItem] = deque()
-        self._packages: list[bytes] = []
-        self._packages_wanted = 0
+        self._wanted: deque[bool] = deque()
+        self._made: list[bytes] = []
+        self._made_last_resort: bytes | None = None
+        self._publishing = False
         self.online = False
-        self.membership = Membership(self)
+        self.membership = Membership(self, loaded.invitations)
 
     # -- the stream ---------------------------------------------------------------------------
 
@@ -95,8 +98,13 @@ class Session:
         self.online = False
         self._inbox.clear()
         self._requests.clear()
+        self._publishing = False
+        self._wanted.clear()
+        self._made.clear()
+        self._made_last_resort = None
         for conversation in self.conversations.values():
             conversation.incoming.clear()
+            conversation.newest = None
         self.membership.fail_all(TransportError("the connection was lost", rule="stream.closed"))
 
     def received(self, frame: api.ProviderFrame, now: int) -> None:
@@ -107,6 +115,7 @@ class Session:
         """
         match frame:
             case api.Challenge():
+                self._check_clock(frame.time, now)
                 content = api.login_content(
                     self._provider_key, self.device.account, self.device.device, frame.nonce
                 )
@@ -117,15 +126,24 @@ class Session:
                 conversation = self.conversations.get(frame.group_id)
                 if conversation is not None:
                     conversation.incoming.extend(frame.entries)
+                    conversation.newest = max(conversation.newest or 0, frame.newest)
             case api.InboxItem():
                 if frame.seq > self._inbox_seq:
                     self._inbox.append(frame)
             case api.Accepted():
                 self._accepted(frame, now)
+            case api.Done() if frame.id in self._outbox:
+                self._created(self._outbox.pop(frame.id))
             case api.Refused() if frame.id in self._outbox:
                 self._refused(frame)
             case _:
                 self._answered(frame, now)
+
+    def _check_clock(self, time: int, now: int) -> None:
+        skew = max((policy.clocks.skew_seconds for policy in self.policies.values()), default=0)
+        if abs(time - now) > 2 * skew:
+            text = f"this clock and the provider's are {abs(time - now)} seconds apart"
+            raise VerificationError(text, rule="session.clock")
 
     def _logged_in(self, frame: api.LoggedIn, now: int) -> None:
         self.online = True
@@ -134,8 +152,9 @@ class Session:
         for group_id, conversation in self.conversations.items():
             if not conversation.stopped:
                 self.follow(group_id, conversation.state.head.position)
-        if frame.key_packages < KEY_PACKAGES:
-            self._packages_wanted = KEY_PACKAGES
+        if now - self._last_resort > LAST_RESORT_SECONDS:
+            self._wanted.append(True)
+        self.replenish(KEY_PACKAGES - frame.key_packages)
 
     def _answered(self, frame: api.ProviderFrame, now: int) -> None:
         answer = self._requests.pop(getattr(frame, "id", 0), None)
@@ -155,7 +174,17 @@ class Session:
 
     def follow(self, group_id: bytes, after: int) -> None:
         """Ask for a line's entries from ``after`` on."""
-        self.request(lambda number: api.Follow(number, group_id, after), _ignore)
+
+        def answer(_effects: Effects, frame: api.ProviderFrame, _now: int) -> None:
+            conversation = self.conversations.get(group_id)
+            if isinstance(frame, api.Following) and conversation is not None:
+                conversation.newest = max(conversation.newest or 0, frame.newest)
+
+        self.request(lambda number: api.Follow(number, group_id, after), answer)
+
+    def replenish(self, count: int) -> None:
+        """Publish ``count`` more single-use KeyPackages, soon."""
+        self._wanted.extend([False] * count)
 
     def _tell(self, frame: api.DeviceFrame) -> None:
         self._ready.append(Effects(frames=[frame]))
@@ -203,11 +232,18 @@ class Session:
         self._line = (frame.device_q, frame.device_head)
         effects.meta["line"] = encode(self._line)
 
+    def _created(self, outgoing: Outgoing) -> None:
+        effects = Effects(settled=[outgoing.number])
+        self.membership.created(effects, outgoing.group_id)
+        self._ready.append(effects)
+
     def _refused(self, frame: api.Refused) -> None:
         outgoing = self._outbox.pop(frame.id)
         effects = Effects(settled=[outgoing.number])
         conversation = self.conversations[outgoing.group_id]
-        if outgoing.message is None:
+        if isinstance(api.decode_device_frame(outgoing.frame), api.CreateGroup):
+            self.membership.creation_refused(effects, outgoing.group_id, frame)
+        elif outgoing.message is None:
             self.membership.commit_refused(effects, conversation, outgoing, frame)
         else:
             draft = conversation.bounced(effects, outgoing.digest)
@@ -258,6 +294,19 @@ class Session:
         self._ready.append(Effects(messages=[message]))
         return number
 
+    def again(self, group_id: bytes, number: int, content: bytes) -> None:
+        """Queue a message that was held back until its author looked at the members again.
+
+        Raises:
+            StateError: the conversation is not known, or has stopped.
+        """
+        conversation = self.conversation(group_id)
+        if conversation.stopped:
+            raise StateError(f"this conversation has stopped: {conversation.stopped}")
+        conversation.drafts.append(Draft(number, content, conversation.audience()))
+        change = MessageState(number, "queued", audience=conversation.audience())
+        self._ready.append(Effects(message_states=[change]))
+
     def conversation(self, group_id: bytes) -> Conversation:
         """Return a conversation; raises ``StateError`` when this device is not in it."""
         try:
@@ -297,6 +346,11 @@ class Session:
         """Return fresh random bytes."""
         return self._random(size)
 
+    @property
+    def ready(self) -> bool:
+        """Whether this device is logged in and can be invited by others."""
+        return self.online and not (self._wanted or self._made or self._publishing)
+
     # -- work ---------------------------------------------------------------------------------
 
     def poll(self, now: int) -> Effects | None:
@@ -312,9 +366,11 @@ class Session:
             effects.frames.append(api.AckInbox(item.seq))
         elif not (self._read(effects, now) or self._prepare(effects, now)):
             self._write(effects, now)
-        if effects.empty:
-            return self.membership.retry()
-        return effects
+        if not effects.empty:
+            return effects
+        if self._ready:
+            return self._ready.popleft()
+        return self.membership.retry() or self.membership.due(now)
 
     def _read(self, effects: Effects, now: int) -> bool:
         for group_id, conversation in self.conversations.items():
@@ -341,24 +397,32 @@ class Session:
 
     def _prepare(self, effects: Effects, now: int) -> bool:
         """Make one KeyPackage if some are wanted; its secret half is stored before it leaves."""
-        if not self._packages_wanted or not self.online:
+        if not self.online or not (self._wanted or self._made or self._made_last_resort):
             return False
-        last_resort = len(self._packages) == self._packages_wanted
-        package, written = self.engine.key_package(now, last_resort)
-        effects.take(written)
-        self._packages.append(package)
-        if last_resort:
-            *single, last = self._packages
-            self.request(lambda number: api.PutKeyPackages(number, single, last), _ignore)
-            self._packages, self._packages_wanted = [], 0
-        return True
+        if self._wanted:
+            last_resort = self._wanted.popleft()
+            package, written = self.engine.key_package(now, last_resort)
+            effects.take(written)
+            if last_resort:
+                self._made_last_resort = package
+            else:
+                self._made.append(package)
+            return True
+        single, last = self._made, self._made_last_resort
+        self._made, self._made_last_resort = [], None
+        self._publishing = True
+
+        def answer(done: Effects, frame: api.ProviderFrame, _now: int) -> None:
+            self._publishing = False
+            if last is not None and isinstance(frame, api.Done):
+                self._last_resort = now
+                done.meta["last_resort"] = encode((now,))
+
+        self.request(lambda number: api.PutKeyPackages(number, single, last), answer)
+        return False
 
 
 def read_line(data: bytes) -> tuple[int, bytes]:
     """Read a stored device line; raises ``WireError``."""
     fields = Fields.of(data, "device line", 2)
     return fields.uint(), fields.digest()
-
-
-def _ignore(_effects: Effects, _frame: api.ProviderFrame, _now: int) -> None:
-    return

@@ -24,6 +24,7 @@ from glasslock._core import (
     key_package_info,
     message_info,
 )
+from glasslock.mls.freshness import check_age
 from glasslock.mls.roster import Device, Leaf, Roster, context_digest, credential_digest
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "StagedCommit",
     "StagedWelcome",
     "WriteSet",
+    "check_age",
     "context_digest",
     "credential_digest",
     "key_package_info",

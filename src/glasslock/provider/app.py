@@ -35,9 +35,7 @@ _register = msgspec.msgpack.Decoder(api.RegisterDevice)
 class Provider:
     """Delivery Service and Authentication Service over one folder."""
 
-    def __init__(
-        self, config: ProviderConfig, clock: Clock, point: WritePoint = no_point
-    ) -> None:
+    def __init__(self, config: ProviderConfig, clock: Clock, point: WritePoint = no_point) -> None:
         """Open the folder of ``config``; makes key and database when there are none.
 
         Raises:
@@ -55,7 +53,6 @@ class Provider:
         self._commits = GroupCommit(self._run, BATCH)
         self._connections: dict[Device, _Connection] = {}
         self._followers: dict[bytes, set[_Connection]] = {}
-        self._ingest_seconds = config.clocks.ingest_seconds
 
     @property
     def key(self) -> bytes:
@@ -79,9 +76,8 @@ class Provider:
         self._db.close()
 
     async def ingest(self) -> None:
-        """Close an ingest interval (every ``ingest_seconds``)."""
+        """Close an ingest interval (to be called every ``ingest_seconds``)."""
         await self._commits.call(self._close_interval)
-        await asyncio.sleep(self._ingest_seconds)
 
     # -- HTTP -----------------------------------------------------------------------------------
 
@@ -176,6 +172,10 @@ class Provider:
             lambda: self._store.entries(group_id, after, most, api.MAX_FETCH)
         )
 
+    async def newest(self, group_id: bytes) -> int:
+        """Return the last position of a line."""
+        return await self._commits.call(lambda: self._store.newest(group_id))
+
     async def inbox(self, device: Device, after: int) -> list[api.InboxItem]:
         """Return what waits for a device."""
         return await self._commits.call(lambda: self._store.inbox(device, after, api.MAX_FETCH))
@@ -184,9 +184,7 @@ class Provider:
         """Wake ``connection`` when the line grows."""
         self._followers.setdefault(group_id, set()).add(connection)
 
-    def _run(
-        self, requests: Sequence[Request]
-    ) -> list[tuple[api.ProviderFrame | None, Outcome]]:
+    def _run(self, requests: Sequence[Request]) -> list[tuple[api.ProviderFrame | None, Outcome]]:
         outcome = self._batcher.run(requests)
         return [(answer, outcome) for answer in outcome.answers]
 
@@ -276,13 +274,13 @@ class _Connection:
         if answer is not None:
             await self._send(answer)
 
-    async def _follow(self, frame: api.Follow) -> api.Done:
+    async def _follow(self, frame: api.Follow) -> api.Following:
         joined, limit = await self._provider.membership(frame.group_id, self._device)
         self._sent[frame.group_id] = max(frame.after, joined)
         self._limits[frame.group_id] = limit
         self._provider.follow(frame.group_id, self)
         self.line_grew(frame.group_id)
-        return api.Done(frame.id)
+        return api.Following(frame.id, min(limit, await self._provider.newest(frame.group_id)))
 
     async def _push(self) -> None:
         while True:

@@ -10,11 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from glasslock.errors import Conflict, Denied, GlasslockError, StaleEpoch, StaleSlot, WireError
+from glasslock.errors import (
+    Conflict,
+    Denied,
+    GlasslockError,
+    StaleEpoch,
+    VerificationError,
+    WireError,
+)
 from glasslock.mls import Device, PublicGroup, Roster, WriteSet, context_digest, message_info
 from glasslock.provider import delivery, directory
 from glasslock.provider.delivery import Entry, Line
 from glasslock.provider.store import Store
+from glasslock.runtime.problems import error_of
 from glasslock.runtime.sqlite import Database
 from glasslock.signing import SigningKey
 from glasslock.tlog.receipt import make_receipts
@@ -110,7 +118,7 @@ class Batcher:
                 # A half-accepted commit lives in the engine's memory only: load it again.
                 self._publics.pop(group_id, None)
                 self._lines.pop(group_id, None)
-            self._remember_verdict(frame, error)
+            self._remember_verdict(request, error)
             return refused(getattr(frame, "id", 0), error)
 
     def _carry_out(self, request: Request) -> api.ProviderFrame | None:
@@ -254,7 +262,7 @@ class Batcher:
         """Give the same bytes the same verdict again."""
         verdict = self._store.refusal(group_id, digest)
         if verdict is not None:
-            raise _stale(*verdict)
+            raise _again(*verdict)
         if not self._store.has_entry(group_id, digest):
             return False
         self._await(request_id, group_id, digest, sender)
@@ -278,15 +286,18 @@ class Batcher:
         self._store.apply(written)
         written.confirm()
 
-    def _remember_verdict(self, frame: api.DeviceFrame, error: GlasslockError) -> None:
-        if not isinstance(error, (StaleEpoch, StaleSlot)):
+    def _remember_verdict(self, request: Request, error: GlasslockError) -> None:
+        frame = request.frame
+        # What depends on the bytes or the line is final; that a group or device is not known here
+        # may change.
+        if not isinstance(error, (Conflict, VerificationError)):
             return
         digest = None
         if isinstance(frame, api.SubmitEnvelope):
             digest = decode_envelope(frame.envelope).digest
         elif isinstance(frame, api.SubmitHandshake):
             digest = handshake_digest(frame.commit)
-        if digest is not None:
+        if digest is not None and self._store.membership(frame.group_id, request.device):
             epoch = error.epoch if isinstance(error, StaleEpoch) else None
             verdict = (error.slug, error.rule, str(error), epoch)
             self._store.put_refusal(frame.group_id, digest, verdict)
@@ -384,7 +395,8 @@ def refused(request_id: int, error: GlasslockError) -> api.Refused:
     return api.Refused(request_id, error.slug, error.rule, str(error), epoch)
 
 
-def _stale(slug: str, rule: str | None, message: str, epoch: int | None) -> GlasslockError:
-    if slug == StaleEpoch.slug:
-        return StaleEpoch(message, epoch=epoch)
-    return StaleSlot(message, rule=rule)
+def _again(slug: str, rule: str | None, message: str, epoch: int | None) -> GlasslockError:
+    error = error_of(slug, rule, message)
+    if isinstance(error, StaleEpoch):
+        error.epoch = epoch
+    return error

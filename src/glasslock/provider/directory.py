@@ -11,7 +11,7 @@ from typing import Final
 from glasslock import signing
 from glasslock.errors import Conflict, Denied, VerificationError
 from glasslock.ids import account_id, device_id
-from glasslock.mls import Device, KeyPackageInfo, key_package_info
+from glasslock.mls import Device, KeyPackageInfo, check_age, key_package_info
 from glasslock.wire.api import (
     MAX_KEY_PACKAGES,
     RegisterDevice,
@@ -21,12 +21,6 @@ from glasslock.wire.api import (
 from glasslock.wire.labels import Label
 
 MAX_DEVICES: Final = 20
-_DAY: Final = 86_400
-# What a KeyPackage says of its age is not_before; devices set it 30 days into the past.
-_BACKDATED: Final = 30 * _DAY
-MAX_AGE: Final = 30 * _DAY
-MAX_AGE_LAST_RESORT: Final = 7 * _DAY
-_SKEW: Final = _DAY
 
 
 def check_registration(
@@ -102,8 +96,5 @@ def check_key_package(data: bytes, owner: Device, key: bytes, now: int) -> KeyPa
     info = key_package_info(data)
     if Device.of(info.member.identity) != owner or info.member.signature_key != key:
         raise VerificationError("a KeyPackage is another device's", rule="directory.owner")
-    issued = info.not_before + _BACKDATED
-    most = MAX_AGE_LAST_RESORT if info.last_resort else MAX_AGE
-    if not now - most <= issued <= now + _SKEW:
-        raise VerificationError("a KeyPackage is too old", rule="directory.age")
+    check_age(info, now)
     return info

@@ -316,6 +316,11 @@ class Store:
         )
         return row is not None
 
+    def newest(self, group_id: bytes) -> int:
+        """Return the last position of a line, 0 when there is none."""
+        row = self._db.one("SELECT position FROM groups WHERE group_id = ?", (group_id,))
+        return 0 if row is None else int(row[0])
+
     def entries(self, group_id: bytes, after: int, most: int, limit: int) -> list[EntryItem]:
         """Return up to ``limit`` entries after ``after`` and up to position ``most``."""
         rows = self._db.all(
@@ -405,9 +410,7 @@ class Store:
         groups = self._db.all(
             "SELECT group_id, position, head FROM groups WHERE position > ingested"
         )
-        devices = self._db.all(
-            "SELECT account, device, q, head FROM devices WHERE q > ingested"
-        )
+        devices = self._db.all("SELECT account, device, q, head FROM devices WHERE q > ingested")
         self._db.execute("UPDATE groups SET ingested = position WHERE position > ingested")
         self._db.execute("UPDATE devices SET ingested = q WHERE q > ingested")
         lines = [(line_name("group", group), position, head) for group, position, head in groups]

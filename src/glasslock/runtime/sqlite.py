@@ -24,6 +24,7 @@ Row = tuple[Any, ...]
 WritePoint = Callable[[str], None]
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S")
 
 KEY_SIZE: Final = 32
 _BUSY_SECONDS: Final = 5.0
@@ -169,7 +170,7 @@ class GroupCommit(Generic[T, R]):
             self._worker = asyncio.create_task(self._drain())
         return await future
 
-    async def call(self, work: Callable[[], R]) -> R:
+    async def call(self, work: Callable[[], S]) -> S:
         """Run ``work`` in the worker thread, between batches."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 

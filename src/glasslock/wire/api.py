@@ -185,6 +185,13 @@ class Done(Frame):
     id: int
 
 
+class Following(Frame):
+    """Answer to ``Follow``: the last position this device will be sent of what is stored now."""
+
+    id: int
+    newest: int
+
+
 class DeviceKeyPackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One device's claimed KeyPackage."""
 
@@ -272,6 +279,7 @@ ProviderFrame: TypeAlias = (
     | Accepted
     | Refused
     | Done
+    | Following
     | KeyPackages
     | GroupInfo
     | StoredSeal

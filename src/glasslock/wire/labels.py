@@ -63,6 +63,8 @@ class Label(StrEnum):
     RELEASE_KEY = "release key"
     COMMITMENT_FIELD = "commitment field"
     COMMITMENT_VALUE = "commitment value"
+    STORE = "store"
+    WRAP = "wrap"
 
     # Signatures: Sign(label, content)
     SIGN_SLOT = "slot"

@@ -1,0 +1,1 @@
+"""All parties in one process: real stores, real engine, real sockets, one settable clock."""
