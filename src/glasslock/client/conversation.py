@@ -14,7 +14,7 @@ from typing import Final
 from glasslock.client import receive
 from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing, Record
 from glasslock.client.events import Failed, MembersChanged, MessageReceived, Warned
-from glasslock.client.sending import Draft, Self, audience_of, open_slot, write
+from glasslock.client.sending import Draft, Self, audience_of, open_slot, still_for, write
 from glasslock.client.state import GroupState
 from glasslock.errors import Denied, GlasslockError, VerificationError
 from glasslock.mls import Device, Group, Roster, context_digest
@@ -255,6 +255,21 @@ class Conversation:
         self.in_flight[envelope.digest] = replace(draft, place=place)
         self.own.add(envelope.digest)
         return True
+
+    def hold_back(self, effects: Effects) -> None:
+        """Take back what was written for other readers than there are now: its author is asked.
+
+        A message goes out without asking only under the policy, and to no more accounts, than its
+        author saw.
+        """
+        if all(still_for(draft, self.policy, self.accounts) for draft in self.drafts):
+            return
+        held = [d for d in self.drafts if not still_for(d, self.policy, self.accounts)]
+        self.drafts = deque(draft for draft in self.drafts if draft not in held)
+        text = "the members or the policy changed: send it to them?"
+        for draft in held:
+            effects.message_states.append(MessageState(draft.message, "ask"))
+            effects.events.append(Failed(self.state.group_id, "audience", text, draft.message))
 
     def accepted(self, effects: Effects, digest: bytes, position: int) -> Draft | None:
         """Take in the provider's yes to an own envelope."""

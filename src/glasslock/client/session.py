@@ -16,9 +16,10 @@ from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing
 from glasslock.client.conversation import Conversation
 from glasslock.client.events import Failed, MessageSent
 from glasslock.client.membership import Membership
-from glasslock.client.sending import Draft, still_for
+from glasslock.client.sending import Draft
 from glasslock.errors import (
     Conflict,
+    Denied,
     StateError,
     TransportError,
     VerificationError,
@@ -111,6 +112,7 @@ class Session:
         """Take in a frame of the provider.
 
         Raises:
+            Denied: the provider does not let this device in.
             VerificationError: it is not what it must be; the shell closes the stream.
         """
         match frame:
@@ -160,7 +162,7 @@ class Session:
         answer = self._requests.pop(getattr(frame, "id", 0), None)
         if answer is None:
             if isinstance(frame, api.Refused):
-                raise VerificationError(frame.message, rule=frame.rule)
+                raise Denied(frame.message, rule=frame.rule)
             return
         effects = Effects()
         answer(effects, frame, now)
@@ -254,18 +256,16 @@ class Session:
     def _remake(
         self, effects: Effects, conversation: Conversation, draft: Draft, frame: api.Refused
     ) -> None:
-        group_id = conversation.state.group_id
-        again = frame.slug in {"stale-epoch", "stale-slot", Conflict.slug}
-        if again and still_for(draft, conversation.policy, conversation.accounts):
+        if frame.slug in {"stale-epoch", "stale-slot", Conflict.slug}:
             effects.message_states.append(MessageState(draft.message, "queued"))
             waiting = [*conversation.drafts, draft]
             conversation.drafts = deque(sorted(waiting, key=lambda each: each.message))
             return
-        state = "ask" if again else "refused"
-        effects.message_states.append(MessageState(draft.message, state))
-        rule = "audience" if again else frame.rule or frame.slug
-        text = "the members or the policy changed: send again?" if again else frame.message
-        effects.events.append(Failed(group_id, rule, text, draft.message))
+        effects.message_states.append(MessageState(draft.message, "refused"))
+        rule = frame.rule or frame.slug
+        effects.events.append(
+            Failed(conversation.state.group_id, rule, frame.message, draft.message)
+        )
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -388,6 +388,7 @@ class Session:
         if not self.online:
             return
         for conversation in self.conversations.values():
+            conversation.hold_back(effects)
             while conversation.drafts:
                 number = self._next_outgoing
                 if not conversation.send(effects, self.engine.sign, now, self.fresh(), number):

@@ -101,11 +101,7 @@ class Provider:
         with self._db.transaction("register"):
             known = self._store.devices(wanted.account)
             device = directory.check_registration(wanted, known, self._key.public)
-            if not self._store.register(device, wanted.signature_key, self._clock.now()):
-                return
-            item = api.InboxItem(0, "device", wanted.device)
-            for other in known:
-                self._store.put_inbox(Device(device.account, device_id(other)), item)
+            self._store.register(device, wanted.signature_key, self._clock.now())
 
     # -- streams --------------------------------------------------------------------------------
 

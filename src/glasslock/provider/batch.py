@@ -18,6 +18,7 @@ from glasslock.errors import (
     VerificationError,
     WireError,
 )
+from glasslock.ids import device_id
 from glasslock.mls import Device, PublicGroup, Roster, WriteSet, context_digest, message_info
 from glasslock.provider import delivery, directory
 from glasslock.provider.delivery import Entry, Line
@@ -368,10 +369,18 @@ class Batcher:
     # -- KeyPackages ----------------------------------------------------------------------------
 
     def _put_key_packages(self, request: Request, frame: api.PutKeyPackages) -> api.ProviderFrame:
-        key = self._store.devices(request.device.account)[request.device.device]
+        devices = self._store.devices(request.device.account)
+        key = devices[request.device.device]
         checked = directory.check_key_packages(
             frame.packages, frame.last_resort, request.device, key, request.now
         )
+        if not self._store.can_be_invited(request.device):
+            # From now on the account's other devices can bring this one into their conversations.
+            item = api.InboxItem(0, "device", request.device.device)
+            for other in sorted(devices.keys() - {request.device.device}):
+                sibling = Device(request.device.account, device_id(other))
+                self._store.put_inbox(sibling, item)
+                self._batch.outcome.inboxes.add(sibling)
         self._store.put_key_packages(request.device, checked)
         return api.Done(frame.id)
 

@@ -37,14 +37,13 @@ class Store:
         )
         return dict(rows)
 
-    def register(self, device: Device, signature_key: bytes, now: int) -> bool:
-        """Enter a device; returns whether it is new."""
-        done = self._db.execute(
+    def register(self, device: Device, signature_key: bytes, now: int) -> None:
+        """Enter a device, once."""
+        self._db.execute(
             "INSERT INTO devices (account, device, signature_key, registered, head)"
             " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (device.account, device.device, signature_key, now, EMPTY_DEVICE_HEAD),
         )
-        return bool(done.rowcount > 0)
 
     def device_line(self, device: Device) -> tuple[int, bytes]:
         """Return q and head of a device's own line."""
@@ -94,6 +93,14 @@ class Store:
                 (owner.account, owner.device, reference),
             )
         return bytes(package)
+
+    def can_be_invited(self, owner: Device) -> bool:
+        """Say whether there is any KeyPackage of a device."""
+        row = self._db.one(
+            "SELECT 1 FROM key_packages WHERE account = ? AND device = ?",
+            (owner.account, owner.device),
+        )
+        return row is not None
 
     def count_key_packages(self, owner: Device) -> int:
         """Return how many single-use KeyPackages a device has left."""
