@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
+
+import typer
 
 from glasslock.cli import output
 
@@ -20,6 +22,9 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("glasslock.cli.doctor", "look for what could keep Glasslock from working"),
     "version": ("glasslock.cli.version", "print versions of Glasslock and its engine"),
 }
+
+# The library exports only the leaves of its usage errors.
+USAGE: Final[Any] = typer.BadParameter.__base__
 
 
 def main() -> None:
@@ -38,7 +43,11 @@ def _dispatch(arguments: list[str]) -> int:
         output.talk(f"glasslock: there is no command {noun!r}; try glasslock --help")
         return output.EXIT_CODES["usage"][0]
     command = import_module(NOUNS[noun][0]).app
-    result = command(args=arguments[1:], prog_name=f"glasslock {noun}", standalone_mode=False)
+    try:
+        result = command(args=arguments[1:], prog_name=f"glasslock {noun}", standalone_mode=False)
+    except USAGE as error:
+        output.talk(error.format_message())
+        return output.EXIT_CODES["usage"][0]
     return result if isinstance(result, int) else 0
 
 

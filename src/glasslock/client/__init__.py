@@ -1,6 +1,6 @@
 """The SDK: a person's device. ``session`` decides, ``client`` talks, ``store`` keeps."""
 
-from glasslock.client.client import Client
+from glasslock.client.client import Approval, Client, ConversationView, LinkRequest
 from glasslock.client.events import (
     Event,
     Failed,
@@ -11,14 +11,19 @@ from glasslock.client.events import (
     MessageSent,
     Warned,
 )
+from glasslock.client.store import Message
 
 __all__ = [
+    "Approval",
     "Client",
+    "ConversationView",
     "Event",
     "Failed",
     "Invited",
     "Joined",
+    "LinkRequest",
     "MembersChanged",
+    "Message",
     "MessageReceived",
     "MessageSent",
     "Warned",

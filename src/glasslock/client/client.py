@@ -42,6 +42,7 @@ from glasslock.wire.policy import Policy, decode_policy
 DEVICE_SIZE: Final = 16
 GROUP_SIZE: Final = 16
 TICK_SECONDS: Final = 0.5
+PAUSE: Final = 0.01
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 30.0
 EVENTS: Final = 10_000
@@ -366,6 +367,18 @@ class Client:
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(event)
+
+    async def caught_up(self, seconds: float) -> None:
+        """Wait until everything the provider has for this device is read and stored.
+
+        Raises:
+            TransportError: that took longer than ``seconds``.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not self._session.caught_up:
+            if asyncio.get_running_loop().time() > deadline:
+                raise TransportError("the provider is slow", rule="client.slow")
+            await asyncio.sleep(PAUSE)
 
     # -- what a person does -------------------------------------------------------------------
 

@@ -305,14 +305,16 @@ class Conversation:
 
     def idle(self) -> bool:
         """Say whether a commit of this device would not cross anything of its own."""
-        return not (self.stopped or self.committing or self.in_flight) and self._caught_up()
+        return not (self.stopped or self.committing or self.in_flight) and self.caught_up
 
-    def _caught_up(self) -> bool:
+    @property
+    def caught_up(self) -> bool:
+        """Whether this device has read all that the provider has told of."""
         return self.newest is not None and self.state.head.position >= self.newest
 
     def tick(self, effects: Effects, now: int) -> None:
         """Erase by the clock what no entry can need any more (section 2, Time)."""
-        if self.stopped or not self._caught_up():
+        if self.stopped or not self.caught_up:
             return
         low = low_after(self.policy.clocks, now - self.policy.clocks.skew_seconds)
         if low > low_after(self.policy.clocks, self.state.head.time):

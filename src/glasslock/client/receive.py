@@ -158,9 +158,7 @@ def _placed(state: GroupState, envelope: Envelope) -> int:
 
 def _continued(facts: Facts, envelope: Envelope | Tombstone, head: Head) -> tuple[Leaf, Chain]:
     header = envelope.message_header
-    found = next(
-        (item for item in facts.state.chains.items() if item[1].slot == header.slot), None
-    )
+    found = next((item for item in facts.state.chains.items() if item[1].slot == header.slot), None)
     if found is None:
         raise VerificationError("the slot of this message is not open", rule="receive.slot")
     index, chain = found

@@ -351,6 +351,18 @@ class Session:
         """Whether this device is logged in and can be invited by others."""
         return self.online and not (self._wanted or self._made or self._publishing)
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything the provider has told of is read, stored and sent."""
+        return (
+            self.ready
+            and not self._inbox
+            and all(
+                conversation.stopped or conversation.caught_up
+                for conversation in self.conversations.values()
+            )
+        )
+
     # -- work ---------------------------------------------------------------------------------
 
     def poll(self, now: int) -> Effects | None:

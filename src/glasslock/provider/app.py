@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,10 +18,12 @@ from glasslock.provider.batch import Batcher, Outcome, Request, refused
 from glasslock.provider.config import ProviderConfig, none_policy
 from glasslock.provider.schema import MIGRATIONS
 from glasslock.provider.store import Store
-from glasslock.runtime.clock import Clock
+from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder
-from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, Stream, StreamRoute
+from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, Stream, StreamRoute, build_app
 from glasslock.runtime.keys import load_or_create_seed
+from glasslock.runtime.logs import Log
+from glasslock.runtime.service import bind, every, run_service
 from glasslock.runtime.sqlite import Database, GroupCommit, WritePoint, no_point
 from glasslock.signing import SigningKey
 from glasslock.wire import api
@@ -306,3 +309,24 @@ class _Connection:
 
     async def _send(self, frame: api.Frame) -> None:
         await self._stream.send(api.encode_frame(frame))
+
+
+def run(config: ProviderConfig, clock: Clock | None = None, point: WritePoint = no_point) -> None:
+    """Run a provider until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: the port is in use, or the folder cannot be used.
+    """
+    log = Log("provider")
+    listener = bind(config.host, config.port)
+    provider = Provider(config, clock or SystemClock(), point)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        yield
+        await provider.close()
+
+    async def ingest() -> None:
+        await every(config.clocks.ingest_seconds, provider.ingest, log)
+
+    run_service(build_app(provider.routes(), lifespan=lifespan), listener, [ingest])

@@ -1,0 +1,42 @@
+"""``glasslock serve``: run a provider in the foreground until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glasslock.cli import output
+from glasslock.provider.app import run
+from glasslock.provider.config import ProviderConfig
+from glasslock.runtime.config import load_config
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+Config = Annotated[Path, typer.Argument(help="a TOML file; `serve settings` prints one")]
+
+_SETTINGS = """\
+data = "./provider"        # folder for key and database; only this user may read it
+host = "127.0.0.1"         # loopback only: put a TLS proxy before it
+port = 8440                # 0 chooses a free one
+
+[clocks]                   # of the policy `none`; protocol section 2
+slot_seconds = 900
+slots_per_day = 96
+skew_seconds = 120
+away_days = 30
+ingest_seconds = 600
+"""
+
+
+@app.command()
+def provider(config: Config) -> None:
+    """Run a provider; one JSON line says when it is ready, with its port."""
+    run(load_config(config, ProviderConfig))
+
+
+@app.command()
+def settings() -> None:
+    """Print every setting of a provider with its default."""
+    output.data(_SETTINGS.rstrip())
