@@ -103,7 +103,7 @@ class Village:
 
     def folder_of(self, client: Client) -> Path:
         """Return the folder of a device."""
-        return Path(client._store._db.one("PRAGMA database_list")[2]).parent
+        return client._folder
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,7 @@ import typer
 from glasslock.cli import output
 from glasslock.cli.agent import Agent, conversation_id, conversation_line, event_line, message_line
 from glasslock.client import Approval, Client, Failed, LinkRequest, MessageSent
-from glasslock.errors import StateError, TransportError, WireError
+from glasslock.errors import GlasslockError, StateError, TransportError, WireError
 from glasslock.runtime.files import read_limited
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -45,16 +45,18 @@ def create(
     async def work() -> None:
         passphrase = _passphrase(passphrase_file)
         client = await Client.create(folder, provider, account, passphrase=passphrase)
-        try:
-            if link:
-                request = client.link_request()
-                output.talk("on a device you have: glasslock client approve FOLDER CODE")
-                output.data(_pack(request.account, request.device, request.signature_key))
-            else:
+        if link:
+            request = client.link_request()
+            output.talk("on a device you have: glasslock client approve FOLDER CODE")
+            output.data(_pack(request.account, request.device, request.signature_key))
+        else:
+            try:
                 await client.register()
-                output.talk(f"{client.account} is ready in {folder}")
-        finally:
-            await client.close()
+            except GlasslockError:
+                await client.discard()
+                raise
+            output.talk(f"{client.account} is ready in {folder}")
+        await client.close()
 
     output.run(work)
 

@@ -87,8 +87,9 @@ class Client:
     A bot in ten lines stands in ``docs/architecture.md``.
     """
 
-    def __init__(self, store: Store, wrap_key: bytes, clock: Clock) -> None:
+    def __init__(self, folder: Path, store: Store, wrap_key: bytes, clock: Clock) -> None:
         """Take over an open store; use ``create`` or ``open``."""
+        self._folder = folder
         self._store = store
         self._wrap_key = wrap_key
         self._clock = clock
@@ -140,7 +141,7 @@ class Client:
         store.set_up(facts, written.rows)
         written.confirm()
         store.note({}, policies)
-        return cls(store, wrap_key, clock or SystemClock())
+        return cls(folder, store, wrap_key, clock or SystemClock())
 
     @classmethod
     def open(
@@ -158,7 +159,7 @@ class Client:
         """
         seed = load_seed(folder / _KEY_FILE, passphrase)
         store = Store(_open_database(folder, seed, point))
-        return cls(store, derive(seed, Label.WRAP), clock or SystemClock())
+        return cls(folder, store, derive(seed, Label.WRAP), clock or SystemClock())
 
     def _load(self) -> Session:
         try:
@@ -260,6 +261,13 @@ class Client:
         """Stop and close the store; everything is on disk already."""
         await self._stop()
         self._store.close()
+
+    async def discard(self) -> None:
+        """Close and delete this device, which nobody else has heard of (its making failed)."""
+        await self.close()
+        for path in self._folder.iterdir():
+            if path.name.startswith((_KEY_FILE, _DATABASE)):
+                path.unlink()
 
     async def _stop(self) -> None:
         for task in self._tasks:
@@ -415,7 +423,9 @@ class Client:
     async def create_conversation(
         self, accounts: Iterable[str] = (), policy: Policy | None = None
     ) -> bytes:
-        """Create a conversation, by default under ``none``, and invite; returns its group id.
+        """Create a conversation, by default under ``none``; returns its group id.
+
+        All devices of the accounts are invited, and the other devices of this one.
 
         Raises:
             Denied: the provider refuses; Conflict, TransportError.
@@ -424,7 +434,7 @@ class Client:
         group_id = os.urandom(GROUP_SIZE)
         now = self._clock.now()
         await self._operate(lambda: self._session.membership.create(group_id, chosen, 0, now))
-        for account in accounts:
+        for account in (self.account, *accounts):
             await self.invite(group_id, account)
         return group_id
 

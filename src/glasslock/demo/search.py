@@ -18,7 +18,9 @@ from typing import Final
 from glasslock.errors import StorageError
 
 CHUNK: Final = 8 * 1024 * 1024
-_ZLIB_HEADS: Final = re.compile(rb"[\x08\x18\x28\x38\x48\x58\x68\x78][\x01\x5e\x9c\xda]|\x1f\x8b\x08")
+_ZLIB_HEADS: Final = re.compile(
+    rb"[\x08\x18\x28\x38\x48\x58\x68\x78][\x01\x5e\x9c\xda]|\x1f\x8b\x08"
+)
 _INFLATED_MOST: Final = 4 * 1024 * 1024
 _SHORTEST: Final = 16
 
@@ -101,9 +103,7 @@ class Searcher:
         return found, total
 
     def _plain(self, data: bytes, place: str) -> list[Found]:
-        return [
-            Found(place, self._names[match.group()]) for match in self._pattern.finditer(data)
-        ]
+        return [Found(place, self._names[match.group()]) for match in self._pattern.finditer(data)]
 
 
 def _inflate(data: bytes, start: int) -> bytes:

@@ -34,6 +34,7 @@ class Actor:
     process: subprocess.Popen[str]
     lines: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     backlog: list[dict[str, Any]] = field(default_factory=list)
+    asked: int = 0
 
     @property
     def pid(self) -> int:
@@ -55,14 +56,31 @@ class Actor:
         except OSError as error:
             raise TransportError(f"{self.name} has gone") from error
 
-    def expect(self, kind: str, *, seconds: float = ANSWER_SECONDS, **facts: object) -> dict[str, Any]:
+    def ask(self, do: str, **command: object) -> dict[str, Any]:
+        """Send a command and return its answer.
+
+        Raises:
+            StateError: the command was refused.
+        """
+        self.asked += 1
+        self.tell(do=do, id=self.asked, **command)
+        answer = self._wait({"id": self.asked}, ANSWER_SECONDS)
+        if answer["event"] == "refused":
+            raise StateError(f"{self.name}: {answer['text']}", rule=answer["rule"])
+        return answer
+
+    def expect(
+        self, kind: str, *, seconds: float = ANSWER_SECONDS, **facts: object
+    ) -> dict[str, Any]:
         """Wait for a line with ``"event": kind`` and all ``facts``; other lines are kept.
 
         Raises:
             TransportError: none came in time; the message tells the last lines of the log.
         """
+        return self._wait({"event": kind, **facts}, seconds)
+
+    def _wait(self, wanted: dict[str, object], seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
-        wanted = {"event": kind, **facts}
         kept, self.backlog = self.backlog, []
         while True:
             while kept:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from glasslock.errors import GlasslockError
 
@@ -39,6 +39,9 @@ class Step:
         """End the step as not held unless ``holds``; raises ``StepFailed``."""
         if not holds:
             raise StepFailed(otherwise)
+
+
+Act = Callable[[Any, Step], None]
 
 
 @dataclass
@@ -74,6 +77,16 @@ class Story:
         finally:
             step.seconds = round(time.monotonic() - start, 2)
             self._tell(step)
+
+    def play(self, act: Act, cast: Any) -> None:  # noqa: ANN401 - the story does not know its cast
+        """Tell one act as a step; the first line of its docstring is the claim.
+
+        Raises:
+            StepFailed: it did not hold.
+        """
+        claim = (act.__doc__ or "").strip().splitlines()[0]
+        with self.step(claim) as step:
+            act(cast, step)
 
     @property
     def held(self) -> int:

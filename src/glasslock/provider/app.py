@@ -193,9 +193,9 @@ class Provider:
             for connection in self._followers.get(group_id, ()):
                 connection.line_grew(group_id)
         for device in outcome.inboxes:
-            connection = self._connections.get(device)
-            if connection is not None:
-                connection.inbox_grew()
+            reader = self._connections.get(device)
+            if reader is not None:
+                reader.inbox_grew()
         outcome.groups.clear()
         outcome.inboxes.clear()
 

@@ -6,9 +6,9 @@ store and is dropped whenever a transaction fails, so memory never runs ahead of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from glasslock.errors import (
     Conflict,
@@ -18,8 +18,16 @@ from glasslock.errors import (
     VerificationError,
     WireError,
 )
-from glasslock.ids import device_id
-from glasslock.mls import Device, PublicGroup, Roster, WriteSet, context_digest, message_info
+from glasslock.ids import account_id, device_id
+from glasslock.mls import (
+    Device,
+    MemberFacts,
+    PublicGroup,
+    Roster,
+    WriteSet,
+    context_digest,
+    message_info,
+)
 from glasslock.provider import delivery, directory
 from glasslock.provider.delivery import Entry, Line
 from glasslock.provider.store import Store
@@ -30,7 +38,7 @@ from glasslock.tlog.receipt import make_receipts
 from glasslock.wire import api
 from glasslock.wire.entry import Head, Receipt, ReceiptLeaf, device_next, handshake_digest
 from glasslock.wire.envelope import decode_envelope
-from glasslock.wire.policy import decode_policy_extension
+from glasslock.wire.policy import Policy, decode_policy_extension
 
 MAX_CACHED: Final = 1_000
 
@@ -123,25 +131,30 @@ class Batcher:
             return refused(getattr(frame, "id", 0), error)
 
     def _carry_out(self, request: Request) -> api.ProviderFrame | None:
+        """Return the answer; None when there is none, or when it waits for the batch's receipt."""
         match request.frame:
             case api.SubmitEnvelope() as frame:
-                return self._envelope(request, frame)
+                self._envelope(request, frame)
             case api.SubmitHandshake() as frame:
-                return self._handshake(request, frame)
+                self._handshake(request, frame)
+            case api.Ack() as frame:
+                self._store.ack(frame.group_id, request.device, frame.position)
+            case api.AckInbox() as frame:
+                self._store.ack_inbox(request.device, frame.seq)
+            case _:
+                return self._answer(request)
+        return None
+
+    def _answer(self, request: Request) -> api.ProviderFrame:
+        match request.frame:
             case api.CreateGroup() as frame:
                 return self._create(request, frame)
             case api.PutKeyPackages() as frame:
                 return self._put_key_packages(request, frame)
             case api.ClaimKeyPackages() as frame:
-                return self._claim(frame)
+                return self._claim(request, frame)
             case api.GetGroupInfo() as frame:
                 return self._group_info(request, frame)
-            case api.Ack() as frame:
-                self._store.ack(frame.group_id, request.device, frame.position)
-                return None
-            case api.AckInbox() as frame:
-                self._store.ack_inbox(request.device, frame.seq)
-                return None
             case _:
                 raise WireError("this frame is not expected here", rule="stream.frame")
 
@@ -174,7 +187,7 @@ class Batcher:
             raise StaleEpoch(str(error), epoch=line.epoch) from error
         preview = staged.preview
         self._check_commit(line, request, preview.sender, preview.joined, preview.policy)
-        self._check_added(preview.added, request.now)
+        self._check_added(preview.added)
         written = staged.accept()
         self._apply(written)
         view = public.view
@@ -195,7 +208,12 @@ class Batcher:
         self._welcome(entry, [Device.of(m.identity) for m in preview.added], frame.welcome)
 
     def _check_commit(
-        self, line: Line, request: Request, sender: int | None, joined: Any, policy: bytes
+        self,
+        line: Line,
+        request: Request,
+        sender: int | None,
+        joined: MemberFacts | None,
+        policy: bytes,
     ) -> None:
         self._policy(policy)
         if sender is not None:
@@ -212,7 +230,7 @@ class Batcher:
         ):
             raise Denied("nobody invited this account", rule="handshake.uninvited")
 
-    def _check_added(self, added: Sequence[Any], now: int) -> None:
+    def _check_added(self, added: Sequence[MemberFacts]) -> None:
         for member in added:
             device = Device.of(member.identity)
             known = self._store.devices(device.account).get(device.device)
@@ -288,20 +306,21 @@ class Batcher:
         written.confirm()
 
     def _remember_verdict(self, request: Request, error: GlasslockError) -> None:
-        frame = request.frame
-        # What depends on the bytes or the line is final; that a group or device is not known here
+        # What depends on the bytes and the line is final; that a group or device is not known here
         # may change.
         if not isinstance(error, (Conflict, VerificationError)):
             return
-        digest = None
-        if isinstance(frame, api.SubmitEnvelope):
-            digest = decode_envelope(frame.envelope).digest
-        elif isinstance(frame, api.SubmitHandshake):
-            digest = handshake_digest(frame.commit)
-        if digest is not None and self._store.membership(frame.group_id, request.device):
+        match request.frame:
+            case api.SubmitEnvelope() as frame:
+                group_id, digest = frame.group_id, decode_envelope(frame.envelope).digest
+            case api.SubmitHandshake() as frame:
+                group_id, digest = frame.group_id, handshake_digest(frame.commit)
+            case _:
+                return
+        if self._store.membership(group_id, request.device) is not None:
             epoch = error.epoch if isinstance(error, StaleEpoch) else None
             verdict = (error.slug, error.rule, str(error), epoch)
-            self._store.put_refusal(frame.group_id, digest, verdict)
+            self._store.put_refusal(group_id, digest, verdict)
 
     # -- groups ---------------------------------------------------------------------------------
 
@@ -344,7 +363,7 @@ class Batcher:
         info, head = stored
         return api.GroupInfo(frame.id, info, head.position, head.time, head.head)
 
-    def _policy(self, extension: bytes) -> Any:
+    def _policy(self, extension: bytes) -> Policy:
         policy = self._store.policy(decode_policy_extension(extension).policy)
         if policy is None or policy.provider_key != self._key.public:
             raise Denied("this provider does not serve that policy", rule="create.policy")
@@ -384,17 +403,20 @@ class Batcher:
         self._store.put_key_packages(request.device, checked)
         return api.Done(frame.id)
 
-    def _claim(self, frame: api.ClaimKeyPackages) -> api.ProviderFrame:
+    def _claim(self, request: Request, frame: api.ClaimKeyPackages) -> api.ProviderFrame:
         found, missing = [], []
-        for device in sorted(self._store.devices(frame.account)):
-            owner = Device(frame.account, device)
+        devices = self._store.devices(frame.account)
+        if not devices:
+            raise Denied("there is no such account", rule="claim.account")
+        for device in sorted(devices):
+            owner = Device(account_id(frame.account), device_id(device))
+            if owner == request.device:
+                continue
             package = self._store.claim_key_package(owner)
             if package is None:
                 missing.append(device)
             else:
                 found.append(api.DeviceKeyPackage(device, package))
-        if not found and not missing:
-            raise Denied("there is no such account", rule="claim.account")
         return api.KeyPackages(frame.id, found, missing)
 
 

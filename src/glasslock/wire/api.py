@@ -66,7 +66,7 @@ class PutKeyPackages(Frame):
 
 
 class ClaimKeyPackages(Frame):
-    """Take one KeyPackage of every device of ``account``."""
+    """Take one KeyPackage of every device of ``account`` but the one that asks."""
 
     id: int
     account: str
