@@ -1,6 +1,7 @@
 """The SDK: a person's device. ``session`` decides, ``client`` talks, ``store`` keeps."""
 
-from glasslock.client.client import Approval, Client, ConversationView, LinkRequest
+from glasslock.client.client import Client, ConversationView
+from glasslock.client.enrolment import Approval, LinkRequest
 from glasslock.client.events import (
     Event,
     Failed,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-import msgspec
-
+from glasslock.client import enrolment
 from glasslock.client.changes import Effects
+from glasslock.client.enrolment import Approval, LinkRequest
 from glasslock.client.events import Event, Warned
 from glasslock.client.schema import MIGRATIONS
 from glasslock.client.session import Session
@@ -37,7 +37,7 @@ from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.wire import api
 from glasslock.wire.digest import derive
 from glasslock.wire.labels import Label
-from glasslock.wire.policy import Policy, decode_policy
+from glasslock.wire.policy import Policy
 
 DEVICE_SIZE: Final = 16
 GROUP_SIZE: Final = 16
@@ -48,25 +48,6 @@ LONGEST_PAUSE: Final = 30.0
 EVENTS: Final = 10_000
 _KEY_FILE: Final = "device.key"
 _DATABASE: Final = "device.db"
-_health = msgspec.msgpack.Decoder(api.Health)
-_documents = msgspec.msgpack.Decoder(list[bytes])
-
-
-@dataclass(frozen=True, slots=True)
-class LinkRequest:
-    """What a new device shows to one that the account has already."""
-
-    account: str
-    device: bytes
-    signature_key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """What an existing device answers to a ``LinkRequest``."""
-
-    approver: bytes
-    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +178,7 @@ class Client:
         Raises:
             StateError: the request is for another account.
         """
-        if request.account != self.account:
-            raise StateError("the other device asks for another account", rule="link.account")
-        content = api.registration_content(
-            self._provider_key, request.account, request.device, request.signature_key
-        )
-        return Approval(self.device, self._session.engine.sign(Label.SIGN_DEVICE, content))
+        return enrolment.approve(self._provider_key, self._device, self._session.engine, request)
 
     async def register(self, approval: Approval | None = None) -> None:
         """Enter this device at the provider; a later device of an account needs an approval.
@@ -212,20 +188,10 @@ class Client:
             TransportError: the provider cannot be reached.
         """
         engine = self._session.engine
-        content = api.registration_content(
-            self._provider_key, self.account, self.device, engine.signature_key
-        )
-        body = api.RegisterDevice(
-            self.account,
-            self.device,
-            engine.signature_key,
-            engine.sign(Label.SIGN_POSSESSION, content),
-            approval.approver if approval else None,
-            approval.signature if approval else None,
-        )
+        body = enrolment.registration(self._provider_key, self._device, engine, approval)
         http = HttpClient(self._url)
         try:
-            await http.post(api.DEVICES, msgspec.msgpack.encode(body))
+            await http.post(api.DEVICES, body)
         finally:
             await http.close()
 
@@ -503,14 +469,10 @@ class Client:
 async def _ask_provider(url: str) -> tuple[bytes, list[Policy]]:
     http = HttpClient(url)
     try:
-        health = _health.decode(await http.get(api.HEALTH))
-        policies = [decode_policy(each) for each in _documents.decode(await http.get(api.POLICIES))]
-    except msgspec.DecodeError as error:
-        raise TransportError("this is not a Glasslock provider", rule="client.provider") from error
+        health, documents = await http.get(api.HEALTH), await http.get(api.POLICIES)
     finally:
         await http.close()
-    ours = [policy for policy in policies if policy.provider_key == health.provider_key]
-    return health.provider_key, ours
+    return enrolment.read_provider(health, documents)
 
 
 def _open_database(folder: Path, seed: bytes, point: WritePoint) -> Database:

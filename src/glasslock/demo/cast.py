@@ -89,6 +89,14 @@ class Cast:
         placed = [message for message in messages if message["position"] is not None]
         return [message["text"] for message in sorted(placed, key=lambda m: m["position"])]
 
+    def until_read(self, step: Step, name: str, before: int, wanted: list[str]) -> None:
+        """Wait until a device has exactly ``wanted`` after its first ``before`` messages."""
+        self.until(
+            step,
+            lambda: self.texts(name, self.facts["group"])[before:] == wanted,
+            f"{name} has other messages than were written",
+        )
+
     def until(self, step: Step, holds: Callable[[], object], otherwise: str) -> None:
         """Wait until ``holds()``; the step fails with ``otherwise`` when it never does."""
         deadline = time.monotonic() + PATIENCE

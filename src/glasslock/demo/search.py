@@ -58,7 +58,7 @@ def forms(word: str) -> dict[str, bytes]:
 
 
 class Searcher:
-    """All planted words in all forms, compiled to one pattern."""
+    """All planted words in all forms."""
 
     def __init__(self, words: Iterable[str]) -> None:
         """Prepare for ``words``; each should be long and random, so that chance finds nothing."""
@@ -66,8 +66,6 @@ class Searcher:
         for word in words:
             for form, pattern in forms(word).items():
                 self._names.setdefault(pattern, form)
-        ordered = sorted(self._names, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(re.escape(pattern) for pattern in ordered))
         self._overlap = max(map(len, self._names), default=0)
 
     def in_bytes(self, data: bytes, place: str) -> list[Found]:
@@ -103,7 +101,14 @@ class Searcher:
         return found, total
 
     def _plain(self, data: bytes, place: str) -> list[Found]:
-        return [Found(place, self._names[match.group()]) for match in self._pattern.finditer(data)]
+        # One fast scan per pattern is several times quicker than one pattern with alternatives.
+        found = []
+        for pattern, form in self._names.items():
+            at = data.find(pattern)
+            while at >= 0:
+                found.append(Found(place, form))
+                at = data.find(pattern, at + 1)
+        return found
 
 
 def _inflate(data: bytes, start: int) -> bytes:

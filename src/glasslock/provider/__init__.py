@@ -1,1 +1,1 @@
-"""The provider: Delivery Service and Authentication Service. It orders bytes that it cannot read."""
+"""The provider: Delivery and Authentication Service. It orders bytes that it cannot read."""

@@ -1,0 +1,82 @@
+"""How a device comes to its provider and its account: what it shows, signs and reads.
+
+Knows no connection, no store and no session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from glasslock.errors import StateError, TransportError
+from glasslock.mls import Device, Engine
+from glasslock.wire import api
+from glasslock.wire.labels import Label
+from glasslock.wire.policy import Policy, decode_policy
+
+_health = msgspec.msgpack.Decoder(api.Health)
+_documents = msgspec.msgpack.Decoder(list[bytes])
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """What a new device shows to one that the account has already."""
+
+    account: str
+    device: bytes
+    signature_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What an existing device answers to a ``LinkRequest``."""
+
+    approver: bytes
+    signature: bytes
+
+
+def read_provider(health: bytes, documents: bytes) -> tuple[bytes, list[Policy]]:
+    """Return the receipt key a provider shows, and the policies it serves under that key.
+
+    Raises:
+        TransportError: it is no Glasslock provider.
+    """
+    try:
+        key = _health.decode(health).provider_key
+        policies = [decode_policy(document) for document in _documents.decode(documents)]
+    except msgspec.DecodeError as error:
+        raise TransportError("this is not a Glasslock provider", rule="client.provider") from error
+    return key, [policy for policy in policies if policy.provider_key == key]
+
+
+def registration(
+    provider_key: bytes, device: Device, engine: Engine, approval: Approval | None
+) -> bytes:
+    """Return the body that enters ``device`` at the provider."""
+    content = api.registration_content(
+        provider_key, device.account, device.device, engine.signature_key
+    )
+    body = api.RegisterDevice(
+        device.account,
+        device.device,
+        engine.signature_key,
+        engine.sign(Label.SIGN_POSSESSION, content),
+        approval.approver if approval else None,
+        approval.signature if approval else None,
+    )
+    return msgspec.msgpack.encode(body)
+
+
+def approve(provider_key: bytes, device: Device, engine: Engine, request: LinkRequest) -> Approval:
+    """Sign another device into the account of ``device``.
+
+    Raises:
+        StateError: the request is for another account.
+    """
+    if request.account != device.account:
+        raise StateError("the other device asks for another account", rule="link.account")
+    content = api.registration_content(
+        provider_key, request.account, request.device, request.signature_key
+    )
+    return Approval(device.device, engine.sign(Label.SIGN_DEVICE, content))
