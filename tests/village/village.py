@@ -107,9 +107,7 @@ class Village:
 
 
 @contextlib.asynccontextmanager
-async def village(
-    folder: Path, settings: ClockSettings | None = None
-) -> AsyncIterator[Village]:
+async def village(folder: Path, settings: ClockSettings | None = None) -> AsyncIterator[Village]:
     """Open a village in ``folder`` and close everything in it."""
     place = Village(folder, settings or ClockSettings(slot_seconds=2, skew_seconds=4))
     await place.open()

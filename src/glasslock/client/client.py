@@ -107,11 +107,12 @@ class Client:
             TransportError: the provider cannot be reached.
         """
         device = Device(account_id(account), device_id(os.urandom(DEVICE_SIZE)))
-        if (folder / _KEY_FILE).exists():
-            raise ConfigError("there is a device in this folder already", rule="client.folder")
         key, policies = await _ask_provider(provider)
         seed = load_or_create_seed(private_folder(folder) / _KEY_FILE, passphrase)
         store = Store(_open_database(folder, seed, point))
+        if store.meta("identity") is not None:
+            store.close()
+            raise ConfigError("there is a device in this folder already", rule="client.folder")
         wrap_key = derive(seed, Label.WRAP)
         _engine, written = Engine.create(wrap_key, suite, device.identity())
         facts = {
@@ -140,6 +141,11 @@ class Client:
         """
         seed = load_seed(folder / _KEY_FILE, passphrase)
         store = Store(_open_database(folder, seed, point))
+        if store.meta("identity") is None:
+            # A crash came between the key file and the device's first transaction.
+            store.close()
+            text = "this device was never finished: create it again"
+            raise ConfigError(text, rule="client.unfinished")
         return cls(folder, store, derive(seed, Label.WRAP), clock or SystemClock())
 
     def _load(self) -> Session:

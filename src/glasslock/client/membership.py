@@ -96,9 +96,10 @@ class Membership:
             effects.done.append((number, error))
 
     def fail_all(self, error: GlasslockError) -> None:
-        """End every operation that has no commit in the outbox."""
+        """End every operation that has nothing in the outbox."""
         kept = {operation.number for operation in self._operations.values()}
         kept |= {operation.number for operation in self._waiting}
+        kept |= set(self._creating.values())
         effects = Effects()
         for number in [number for number in self._open if number not in kept]:
             self._finish(effects, number, error)

@@ -1,0 +1,1 @@
+"""Real processes on loopback, ended as a power cut would end them."""

@@ -1,0 +1,72 @@
+"""Starts a daemon that ends itself with SIGKILL at a named write point, or notes all it passes.
+
+    launch.py ROLE TARGET POINT COUNT
+
+ROLE is provider (TARGET: its settings) or client (TARGET: its folder). At the COUNT-th visit of
+POINT the process is gone, without a chance to tidy up. POINT ``record`` kills nothing and appends
+the names of all points passed to TARGET.points.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from glasslock.cli.agent import Agent
+from glasslock.client import Client
+from glasslock.errors import ConfigError
+from glasslock.mls import SUITE_CLASSIC
+from glasslock.provider.app import run
+from glasslock.provider.config import ProviderConfig
+from glasslock.runtime.config import load_config
+
+
+class Killer:
+    """A write point that ends the process."""
+
+    def __init__(self, point: str, count: int, notes: Path) -> None:
+        self._point = point
+        self._left = count
+        self._notes = notes
+        self._seen: set[str] = set()
+
+    def __call__(self, name: str) -> None:
+        if self._point == "record" and name not in self._seen:
+            self._seen.add(name)
+            with self._notes.open("a", encoding="utf-8") as file:
+                file.write(name + "\n")
+        if name == self._point:
+            self._left -= 1
+            if self._left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def client(folder: Path, point: Killer) -> None:
+    """Make the device if there is none, register it, and serve commands."""
+    try:
+        device = Client.open(folder, point=point)
+    except ConfigError:
+        url, account = (folder.parent / "who").read_text(encoding="utf-8").split()
+        device = await Client.create(folder, url, account, suite=SUITE_CLASSIC, point=point)
+    await device.register()
+    await device.start()
+    try:
+        await Agent(device).run()
+    finally:
+        await device.close()
+
+
+def main() -> None:
+    role, target, point, count = sys.argv[1:5]
+    killer = Killer(point, int(count), Path(f"{target}.points"))
+    if role == "provider":
+        run(load_config(Path(target), ProviderConfig), point=killer)
+    else:
+        asyncio.run(client(Path(target), killer))
+
+
+if __name__ == "__main__":
+    main()
