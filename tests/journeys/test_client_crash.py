@@ -6,13 +6,15 @@ device's first rows, KeyPackages, a new group, commits, messages, receipts and w
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
 from glasslock.client import Client
 from tests.journeys.points import MOMENTS, write_points
-from tests.journeys.process import Gone, Process
+from tests.journeys.process import PATIENCE, Gone, Process
 from tests.village.village import until, village
 
 POINTS = sorted(write_points("client"))
@@ -125,10 +127,13 @@ async def compare(
 
     await until(lambda: set(acknowledged) <= set(at_bob()))
     # A command without an answer may have been stored or not; then it is sent or not, never twice.
-    for _ in range(200):
+    deadline = time.monotonic() + PATIENCE
+    settled = False
+    while not settled and time.monotonic() < deadline:
         mine = await device.texts(group)
-        if len(mine) == len(at_bob()) and not {s for s, _ in mine} & {"queued", "sent"}:
-            break
+        settled = not {state for state, _ in mine} & {"queued", "sent"}
+        settled = settled and [text for _, text in mine] == at_bob()
+        await asyncio.sleep(0.02)
     texts = [text for _, text in mine]
     assert texts == at_bob()
     assert len(set(texts)) == len(texts)

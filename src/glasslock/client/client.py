@@ -1,37 +1,33 @@
-"""A person's device as an asynchronous object: the one shell around the sans-IO session.
+"""A person's device as an asynchronous object: what a face or a bot calls.
 
-Stores each step, then sends, then tells, in that order; connects again by itself after a lost
-stream. Takes no decision about messages, members or keys.
+Makes and opens the device's folder and hands commands to the running session. Takes no decision
+about messages, members or keys.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from glasslock.client import enrolment
-from glasslock.client.changes import Effects
 from glasslock.client.enrolment import Approval, LinkRequest
-from glasslock.client.events import Event, Warned
+from glasslock.client.events import Event
+from glasslock.client.running import Running, ask_provider
 from glasslock.client.schema import MIGRATIONS
 from glasslock.client.session import Session
 from glasslock.client.store import Message, Store
 from glasslock.errors import (
     ConfigError,
-    GlasslockError,
     StateError,
-    TransportError,
-    VerificationError,
 )
 from glasslock.ids import account_id, device_id
 from glasslock.mls import SUITE_HYBRID, Device, Engine
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder
-from glasslock.runtime.http import ClientStream, HttpClient
+from glasslock.runtime.http import HttpClient
 from glasslock.runtime.keys import load_or_create_seed, load_seed
 from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.wire import api
@@ -41,11 +37,6 @@ from glasslock.wire.policy import Policy
 
 DEVICE_SIZE: Final = 16
 GROUP_SIZE: Final = 16
-TICK_SECONDS: Final = 0.5
-PAUSE: Final = 0.01
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 30.0
-EVENTS: Final = 10_000
 _KEY_FILE: Final = "device.key"
 _DATABASE: Final = "device.db"
 
@@ -72,19 +63,13 @@ class Client:
         """Take over an open store; use ``create`` or ``open``."""
         self._folder = folder
         self._store = store
-        self._wrap_key = wrap_key
         self._clock = clock
-        self._url = _text(store.meta("provider"))
-        self._provider_key = store.meta("provider_key") or b""
-        self._device = Device.of(store.meta("identity") or b"")
-        self._lock = asyncio.Lock()
-        self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS)
-        self._futures: dict[int, asyncio.Future[None]] = {}
-        self._stream: ClientStream | None = None
-        self._online = asyncio.Event()
-        self._failure: GlasslockError | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._session = self._load()
+        self._running = Running(store, wrap_key, clock)
+
+    @property
+    def _session(self) -> Session:
+        # Asked anew each time: it is another one after a failure of the disk.
+        return self._running.session
 
     # -- making and opening -------------------------------------------------------------------
 
@@ -107,7 +92,7 @@ class Client:
             TransportError: the provider cannot be reached.
         """
         device = Device(account_id(account), device_id(os.urandom(DEVICE_SIZE)))
-        key, policies = await _ask_provider(provider)
+        key, policies = await ask_provider(provider)
         seed = load_or_create_seed(private_folder(folder) / _KEY_FILE, passphrase)
         store = Store(_open_database(folder, seed, point))
         if store.meta("identity") is not None:
@@ -148,31 +133,22 @@ class Client:
             raise ConfigError(text, rule="client.unfinished")
         return cls(folder, store, derive(seed, Label.WRAP), clock or SystemClock())
 
-    def _load(self) -> Session:
-        try:
-            engine = self._store.load_engine(self._wrap_key)
-            loaded = self._store.load(self._device, engine, self._provider_key)
-        except GlasslockError:
-            self._store.close()
-            raise
-        return Session(loaded, os.urandom)
-
     # -- who this is --------------------------------------------------------------------------
 
     @property
     def account(self) -> str:
         """The account's name."""
-        return self._device.account
+        return self._running.device.account
 
     @property
     def device(self) -> bytes:
         """The device's id, 16 bytes."""
-        return self._device.device
+        return self._running.device.device
 
     @property
     def online(self) -> bool:
         """Whether this device is logged in at the moment."""
-        return self._online.is_set()
+        return self._running.online.is_set()
 
     def link_request(self) -> LinkRequest:
         """Return what an existing device of the account must approve."""
@@ -184,7 +160,9 @@ class Client:
         Raises:
             StateError: the request is for another account.
         """
-        return enrolment.approve(self._provider_key, self._device, self._session.engine, request)
+        return enrolment.approve(
+            self._running.provider_key, self._running.device, self._session.engine, request
+        )
 
     async def register(self, approval: Approval | None = None) -> None:
         """Enter this device at the provider; a later device of an account needs an approval.
@@ -194,8 +172,10 @@ class Client:
             TransportError: the provider cannot be reached.
         """
         engine = self._session.engine
-        body = enrolment.registration(self._provider_key, self._device, engine, approval)
-        http = HttpClient(self._url)
+        body = enrolment.registration(
+            self._running.provider_key, self._running.device, engine, approval
+        )
+        http = HttpClient(self._running.url)
         try:
             await http.post(api.DEVICES, body)
         finally:
@@ -218,20 +198,11 @@ class Client:
         Raises:
             GlasslockError: no log-in within ``seconds``: the last reason.
         """
-        self._tasks = [
-            asyncio.create_task(self._stay_connected()),
-            asyncio.create_task(self._tick()),
-        ]
-        try:
-            await asyncio.wait_for(self._online.wait(), seconds)
-        except TimeoutError:
-            failure = self._failure or TransportError("the provider does not answer")
-            await self._stop()
-            raise failure from None
+        await self._running.start(seconds)
 
     async def close(self) -> None:
         """Stop and close the store; everything is on disk already."""
-        await self._stop()
+        await self._running.stop()
         self._store.close()
 
     async def discard(self) -> None:
@@ -241,130 +212,19 @@ class Client:
             if path.name.startswith((_KEY_FILE, _DATABASE)):
                 path.unlink()
 
-    async def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
-        if self._stream is not None:
-            await self._stream.close()
-
-    async def _stay_connected(self) -> None:
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                await self._learn_policies()
-                stream = await ClientStream.connect(self._url, api.STREAM)
-                pause = await self._serve(stream, pause)
-            except GlasslockError as error:
-                self._failure = error
-                if isinstance(error, VerificationError):
-                    self._tell(Warned(b"", error.rule or error.slug, 0, str(error)))
-            await asyncio.sleep(pause * (0.5 + os.urandom(1)[0] / 255))
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def _serve(self, stream: ClientStream, pause: float) -> float:
-        """Work on one stream until it ends; returns the pause before the next."""
-        async with self._lock:
-            self._stream = stream
-            self._session.connected()
-            await self._pump()
-        try:
-            while self._stream is stream:
-                frame = api.decode_provider_frame(await stream.receive())
-                async with self._lock:
-                    self._session.received(frame, self._clock.now())
-                    await self._pump()
-                if self._session.ready:
-                    self._online.set()
-                    pause = FIRST_PAUSE
-        except TransportError:
-            return pause
-        finally:
-            self._online.clear()
-            self._stream = None
-            await stream.close()
-            async with self._lock:
-                self._session.disconnected()
-                await self._pump()
-        return pause
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            try:
-                async with self._lock:
-                    self._session.tick(self._clock.now())
-                    await self._pump()
-            except GlasslockError as error:
-                self._failure = error
-
-    async def _learn_policies(self) -> None:
-        key, policies = await _ask_provider(self._url)
-        if key != self._provider_key:
-            raise VerificationError("this is another provider", rule="client.provider")
-        async with self._lock:
-            new = [policy for policy in policies if policy.digest not in self._session.policies]
-            if new:
-                self._store.note({}, new)
-                self._session.policies.update({policy.digest: policy for policy in new})
-
-    async def _pump(self) -> None:
-        """Carry out the session's steps: store, send, tell."""
-        while (effects := self._session.poll(self._clock.now())) is not None:
-            try:
-                self._store.apply(effects)
-            except GlasslockError as error:
-                self._start_over(effects, error)
-                raise
-            for frame in effects.frames:
-                await self._send(frame)
-            for event in effects.events:
-                self._tell(event)
-            for number, failure in effects.done:
-                _settle(self._futures.pop(number, None), failure)
-
-    def _start_over(self, effects: Effects, error: GlasslockError) -> None:
-        # Memory ran ahead of the disk: throw it away and begin again from what is stored.
-        for written in effects.written:
-            written.abandon()
-        for future in self._futures.values():
-            _settle(future, error)
-        self._futures.clear()
-        self._stream = None
-        self._session = self._load()
-
-    async def _send(self, frame: api.DeviceFrame) -> None:
-        if self._stream is None:
-            return
-        try:
-            await self._stream.send(api.encode_frame(frame))
-        except TransportError:
-            # What matters is in the outbox and goes out again after the next log-in.
-            self._stream = None
-
-    def _tell(self, event: Event) -> None:
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(event)
-
     async def caught_up(self, seconds: float) -> None:
         """Wait until everything the provider has for this device is read and stored.
 
         Raises:
             TransportError: that took longer than ``seconds``.
         """
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not self._session.caught_up:
-            if asyncio.get_running_loop().time() > deadline:
-                raise TransportError("the provider is slow", rule="client.slow")
-            await asyncio.sleep(PAUSE)
+        await self._running.caught_up(seconds)
 
     # -- what a person does -------------------------------------------------------------------
 
     def events(self) -> AsyncIterator[Event]:
         """Yield what happens, from now on and without end; older than 10,000 unread are dropped."""
-        return _forever(self._events)
+        return self._running.events()
 
     def policies(self) -> list[Policy]:
         """Return the policies this provider serves."""
@@ -405,7 +265,9 @@ class Client:
         chosen = policy or self._none()
         group_id = os.urandom(GROUP_SIZE)
         now = self._clock.now()
-        await self._operate(lambda: self._session.membership.create(group_id, chosen, 0, now))
+        await self._running.operate(
+            lambda: self._session.membership.create(group_id, chosen, 0, now)
+        )
         for account in (self.account, *accounts):
             await self.invite(group_id, account)
         return group_id
@@ -422,21 +284,19 @@ class Client:
         Raises:
             Denied: there is no such account, or the provider refuses.
         """
-        await self._operate(lambda: self._session.membership.invite(group_id, account))
+        await self._running.operate(lambda: self._session.membership.invite(group_id, account))
 
     async def remove(self, group_id: bytes, account: str) -> None:
         """Remove all devices of an account; returns once the commit is merged."""
-        await self._operate(lambda: self._session.membership.remove(group_id, account))
+        await self._running.operate(lambda: self._session.membership.remove(group_id, account))
 
     async def refresh(self, group_id: bytes) -> None:
         """Start a new epoch with a fresh leaf key; returns once the commit is merged."""
-        await self._operate(lambda: self._session.membership.refresh(group_id))
+        await self._running.operate(lambda: self._session.membership.refresh(group_id))
 
     async def accept(self, group_id: bytes) -> None:
         """Join a conversation after its person has read its policy; raises ``StateError``."""
-        async with self._lock:
-            self._session.membership.accept(group_id)
-            await self._pump()
+        await self._running.carry_out(lambda: self._session.membership.accept(group_id))
 
     async def send(self, group_id: bytes, content: bytes | str) -> int:
         """Store a message for sending and return its number; ``MessageSent`` says when it stands.
@@ -445,10 +305,8 @@ class Client:
             StateError: this device is not in the conversation, or it has stopped.
         """
         data = content.encode() if isinstance(content, str) else content
-        async with self._lock:
-            number = self._session.send(group_id, data, self._clock.now())
-            await self._pump()
-        return number
+        now = self._clock.now()
+        return await self._running.carry_out(lambda: self._session.send(group_id, data, now))
 
     async def send_again(self, number: int) -> None:
         """Send a message that was held back (state ``ask``) to the members there are now.
@@ -459,45 +317,10 @@ class Client:
         message = self._store.message(number)
         if message is None or message.state != "ask":
             raise StateError("this message does not wait for an answer", rule="client.again")
-        async with self._lock:
-            self._session.again(message.group_id, number, message.content)
-            await self._pump()
-
-    async def _operate(self, begin: Callable[[], int]) -> None:
-        async with self._lock:
-            number = begin()
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._futures[number] = future
-            await self._pump()
-        await future
-
-
-async def _ask_provider(url: str) -> tuple[bytes, list[Policy]]:
-    http = HttpClient(url)
-    try:
-        health, documents = await http.get(api.HEALTH), await http.get(api.POLICIES)
-    finally:
-        await http.close()
-    return enrolment.read_provider(health, documents)
+        await self._running.carry_out(
+            lambda: self._session.again(message.group_id, number, message.content)
+        )
 
 
 def _open_database(folder: Path, seed: bytes, point: WritePoint) -> Database:
     return Database.open(folder / _DATABASE, MIGRATIONS, key=derive(seed, Label.STORE), point=point)
-
-
-def _settle(future: asyncio.Future[None] | None, error: GlasslockError | None) -> None:
-    if future is None or future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
-
-
-def _text(data: bytes | None) -> str:
-    return (data or b"").decode()
-
-
-async def _forever(queue: asyncio.Queue[Event]) -> AsyncIterator[Event]:
-    while True:
-        yield await queue.get()

@@ -1,0 +1,252 @@
+"""The loop under a device: one stream, one session, one store; knows no command by name.
+
+Carries out the session's steps in the only order that a crash allows (store, then send, then
+tell), connects again after a lost stream, and starts over from disk when storing failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import Final, TypeVar
+
+from glasslock.client.changes import Effects
+from glasslock.client.enrolment import read_provider
+from glasslock.client.events import Event, Warned
+from glasslock.client.session import Session
+from glasslock.client.store import Store
+from glasslock.errors import GlasslockError, TransportError, VerificationError
+from glasslock.mls import Device
+from glasslock.runtime.clock import Clock
+from glasslock.runtime.http import ClientStream, HttpClient
+from glasslock.wire import api
+from glasslock.wire.policy import Policy
+
+T = TypeVar("T")
+
+TICK_SECONDS: Final = 0.5
+PAUSE: Final = 0.01
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 30.0
+EVENTS: Final = 10_000
+
+
+class Running:
+    """A device at work."""
+
+    def __init__(self, store: Store, wrap_key: bytes, clock: Clock) -> None:
+        """Load the session from ``store``; nothing runs before ``start``."""
+        self.store = store
+        self.clock = clock
+        self.url = (store.meta("provider") or b"").decode()
+        self.provider_key = store.meta("provider_key") or b""
+        self.device = Device.of(store.meta("identity") or b"")
+        self._wrap_key = wrap_key
+        self._lock = asyncio.Lock()
+        self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS)
+        self._futures: dict[int, asyncio.Future[None]] = {}
+        self._stream: ClientStream | None = None
+        self.online = asyncio.Event()
+        self._failure: GlasslockError | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.session = self._load()
+
+    def _load(self) -> Session:
+        try:
+            engine = self.store.load_engine(self._wrap_key)
+            loaded = self.store.load(self.device, engine, self.provider_key)
+        except GlasslockError:
+            self.store.close()
+            raise
+        return Session(loaded, os.urandom)
+
+    # -- for the face -------------------------------------------------------------------------
+
+    async def start(self, seconds: float) -> None:
+        """Connect, and stay connected until ``stop``.
+
+        Raises:
+            GlasslockError: no log-in within ``seconds``: the last reason.
+        """
+        self._tasks = [
+            asyncio.create_task(self._stay_connected()),
+            asyncio.create_task(self._tick()),
+        ]
+        try:
+            await asyncio.wait_for(self.online.wait(), seconds)
+        except TimeoutError:
+            failure = self._failure or TransportError("the provider does not answer")
+            await self.stop()
+            raise failure from None
+
+    async def stop(self) -> None:
+        """Leave the stream; everything is on disk already."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        if self._stream is not None:
+            await self._stream.close()
+
+    async def carry_out(self, command: Callable[[], T]) -> T:
+        """Give the session a command and carry out what follows from it."""
+        async with self._lock:
+            result = command()
+            await self._pump()
+        return result
+
+    async def operate(self, begin: Callable[[], int]) -> None:
+        """Begin an operation and wait until the session says that it is done.
+
+        Raises:
+            GlasslockError: it was refused, or the connection was lost before it was on its way.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def command() -> None:
+            self._futures[begin()] = future
+
+        await self.carry_out(command)
+        await future
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what happens, without end."""
+        while True:
+            yield await self._events.get()
+
+    async def caught_up(self, seconds: float) -> None:
+        """Wait until everything the provider has for this device is read and stored.
+
+        Raises:
+            TransportError: that took longer than ``seconds``.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not self.session.caught_up:
+            if asyncio.get_running_loop().time() > deadline:
+                raise TransportError("the provider is slow", rule="client.slow")
+            await asyncio.sleep(PAUSE)
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    async def _stay_connected(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._learn_policies()
+                stream = await ClientStream.connect(self.url, api.STREAM)
+                pause = await self._serve(stream, pause)
+            except GlasslockError as error:
+                self._failure = error
+                if isinstance(error, VerificationError):
+                    self._tell(Warned(b"", error.rule or error.slug, 0, str(error)))
+            await asyncio.sleep(pause * (0.5 + os.urandom(1)[0] / 255))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _serve(self, stream: ClientStream, pause: float) -> float:
+        """Work on one stream until it ends; returns the pause before the next."""
+        async with self._lock:
+            self._stream = stream
+            self.session.connected()
+            await self._pump()
+        try:
+            while self._stream is stream:
+                frame = api.decode_provider_frame(await stream.receive())
+                async with self._lock:
+                    self.session.received(frame, self.clock.now())
+                    await self._pump()
+                if self.session.ready:
+                    self.online.set()
+                    pause = FIRST_PAUSE
+        except TransportError:
+            return pause
+        finally:
+            self.online.clear()
+            self._stream = None
+            await stream.close()
+            async with self._lock:
+                self.session.disconnected()
+                await self._pump()
+        return pause
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                async with self._lock:
+                    self.session.tick(self.clock.now())
+                    await self._pump()
+            except GlasslockError as error:
+                self._failure = error
+
+    async def _learn_policies(self) -> None:
+        key, policies = await ask_provider(self.url)
+        if key != self.provider_key:
+            raise VerificationError("this is another provider", rule="client.provider")
+        async with self._lock:
+            new = [policy for policy in policies if policy.digest not in self.session.policies]
+            if new:
+                self.store.note({}, new)
+                self.session.policies.update({policy.digest: policy for policy in new})
+
+    async def _pump(self) -> None:
+        """Carry out the session's steps: store, send, tell."""
+        while (effects := self.session.poll(self.clock.now())) is not None:
+            try:
+                self.store.apply(effects)
+            except GlasslockError as error:
+                self._start_over(effects, error)
+                raise
+            for frame in effects.frames:
+                await self._send(frame)
+            for event in effects.events:
+                self._tell(event)
+            for number, failure in effects.done:
+                _settle(self._futures.pop(number, None), failure)
+
+    def _start_over(self, effects: Effects, error: GlasslockError) -> None:
+        # Memory ran ahead of the disk: throw it away and begin again from what is stored.
+        for written in effects.written:
+            written.abandon()
+        for future in self._futures.values():
+            _settle(future, error)
+        self._futures.clear()
+        self._stream = None
+        self.session = self._load()
+
+    async def _send(self, frame: api.DeviceFrame) -> None:
+        if self._stream is None:
+            return
+        try:
+            await self._stream.send(api.encode_frame(frame))
+        except TransportError:
+            # What matters is in the outbox and goes out again after the next log-in.
+            self._stream = None
+
+    def _tell(self, event: Event) -> None:
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(event)
+
+
+async def ask_provider(url: str) -> tuple[bytes, list[Policy]]:
+    """Return the receipt key and the policies of the provider at ``url``.
+
+    Raises:
+        TransportError: nobody answers, or it is no Glasslock provider.
+    """
+    http = HttpClient(url)
+    try:
+        health, documents = await http.get(api.HEALTH), await http.get(api.POLICIES)
+    finally:
+        await http.close()
+    return read_provider(health, documents)
+
+
+def _settle(future: asyncio.Future[None] | None, error: GlasslockError | None) -> None:
+    if future is None or future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
