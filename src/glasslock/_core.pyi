@@ -11,9 +11,9 @@ under the wrap key and bound to their place (AES-256-GCM); Python never sees an 
 root of an epoch.
 """
 
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
-Row = tuple[bytes, bytes, bytes | None]
+Row: TypeAlias = tuple[bytes, bytes, bytes | None]
 
 SUITE_HYBRID: Final[int]
 SUITE_CLASSIC: Final[int]

@@ -49,7 +49,7 @@ def group_id(data: bytes) -> GroupId:
 def _name(text: str, what: str) -> str:
     if not _NAME.match(text):
         raise WireError(
-            f"an {what} name is 1 to 64 of a-z 0-9 . _ - and starts and ends with a letter or digit",
+            f"an {what} name is 1 to 64 of a-z 0-9 . _ -, with a letter or digit at both ends",
             rule=f"ids.{what}",
         )
     return text

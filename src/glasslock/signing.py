@@ -54,6 +54,6 @@ def verify(public: bytes, label: str, content: bytes, signature: bytes) -> None:
 
 
 def verify_all(items: Sequence[tuple[bytes, str, bytes, bytes]]) -> None:
-    """Check many ``(public, label, content, signature)``; raises as ``verify`` for the first bad."""
+    """Check many ``(public, label, content, signature)``; raises as ``verify`` for the first."""
     for public, label, content, signature in items:
         verify(public, label, content, signature)

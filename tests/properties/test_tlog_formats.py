@@ -104,9 +104,7 @@ READERS: list[Callable[[bytes], object]] = [
 @example(data=b"a\n1\n" + base64.b64encode(bytes(32)) + b"\n\n\xe2\x80\x94 ")
 @example(data=b"a+00000000+AQ==")
 @example(data=b"log \xe2\x80\xa8\nquorum x\n")
-def test_readers_fail_with_our_errors_only(
-    reader: Callable[[bytes], object], data: bytes
-) -> None:
+def test_readers_fail_with_our_errors_only(reader: Callable[[bytes], object], data: bytes) -> None:
     try:
         reader(data)
     except GlasslockError:

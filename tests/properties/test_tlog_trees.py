@@ -56,9 +56,7 @@ def test_consistency_holds_between_prefixes_only(a: int, b: int, data: st.DataOb
     merkle.verify_consistency(old, old_root, new, new_root, proof)
     wrong = data.draw(sizes.filter(lambda n: n != old))
     with pytest.raises(LogInconsistent):
-        merkle.verify_consistency(
-            old, merkle.range_root(READER, 0, wrong), new, new_root, proof
-        )
+        merkle.verify_consistency(old, merkle.range_root(READER, 0, wrong), new, new_root, proof)
     if proof:
         place = data.draw(st.integers(0, len(proof) - 1))
         changed = [*proof]

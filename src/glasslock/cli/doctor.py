@@ -39,8 +39,6 @@ def _examine(name: str, check: Callable[[], str]) -> dict[str, str]:
 
 
 def _python() -> str:
-    if sys.version_info < (3, 11):
-        raise StateError("Python 3.11 or newer is needed")
     return sys.version.split()[0]
 
 

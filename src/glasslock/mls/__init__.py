@@ -25,7 +25,14 @@ from glasslock._core import (
     message_info,
 )
 from glasslock.mls.freshness import check_age
-from glasslock.mls.roster import Device, Leaf, MemberFacts, Roster, context_digest, credential_digest
+from glasslock.mls.roster import (
+    Device,
+    Leaf,
+    MemberFacts,
+    Roster,
+    context_digest,
+    credential_digest,
+)
 
 __all__ = [
     "SUITE_CLASSIC",

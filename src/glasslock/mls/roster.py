@@ -23,13 +23,20 @@ class MemberFacts(Protocol):
     """What the engine says of a member."""
 
     @property
-    def leaf(self) -> int: ...
+    def leaf(self) -> int:
+        """Leaf index, 0 while it has none."""
+
     @property
-    def identity(self) -> bytes: ...
+    def identity(self) -> bytes:
+        """Identity in its basic credential."""
+
     @property
-    def signature_key(self) -> bytes: ...
+    def signature_key(self) -> bytes:
+        """Raw Ed25519 key of the leaf."""
+
     @property
-    def credential(self) -> bytes: ...
+    def credential(self) -> bytes:
+        """MLS Credential as TLS bytes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -321,12 +320,7 @@ def run(config: ProviderConfig, clock: Clock | None = None, point: WritePoint = 
     listener = bind(config.host, config.port)
     provider = Provider(config, clock or SystemClock(), point)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: object) -> AsyncIterator[None]:
-        yield
-        await provider.close()
-
     async def ingest() -> None:
         await every(config.clocks.ingest_seconds, provider.ingest, log)
 
-    run_service(build_app(provider.routes(), lifespan=lifespan), listener, [ingest])
+    run_service(build_app(provider.routes(), provider.close), listener, [ingest])

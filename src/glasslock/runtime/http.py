@@ -6,9 +6,10 @@ problem bodies back into the same errors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import msgspec
@@ -111,8 +112,17 @@ class StreamRoute:
     handler: StreamHandler
 
 
-def build_app(routes: Sequence[HttpRoute | StreamRoute], *, lifespan: Any = None) -> Starlette:
-    """Return the ASGI app of a daemon."""
+def build_app(
+    routes: Sequence[HttpRoute | StreamRoute], closing: Callable[[], Awaitable[None]] | None = None
+) -> Starlette:
+    """Return the ASGI app of a daemon; ``closing`` runs when it stops."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        if closing is not None:
+            await closing()
+
     return Starlette(
         routes=[
             StarletteRoute(route.path, _http(route), methods=[route.method])
@@ -182,9 +192,7 @@ class HttpClient:
         """Return the body at ``path``; raises the error of a problem, or ``TransportError``."""
         return await self._call("GET", path, b"", headers)
 
-    async def post(
-        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
-    ) -> bytes:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
         """Post ``body``; raises the error of a problem, or ``TransportError``."""
         return await self._call("POST", path, body, headers)
 

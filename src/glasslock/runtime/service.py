@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import uvicorn
+from starlette.applications import Starlette
 
 from glasslock.errors import ConfigError, GlasslockError
 from glasslock.runtime.logs import Log
@@ -45,7 +46,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 def announce(event: str, **facts: str | int) -> None:
     """Tell whoever started this process something, as one JSON line on standard output."""
-    print(json.dumps({"event": event, **facts}), flush=True)
+    sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
+    sys.stdout.flush()
 
 
 async def every(seconds: float, work: Background, log: Log) -> None:
@@ -58,7 +60,9 @@ async def every(seconds: float, work: Background, log: Log) -> None:
         await asyncio.sleep(seconds)
 
 
-def run_service(app: Any, listener: socket.socket, background: Sequence[Background] = ()) -> None:
+def run_service(
+    app: Starlette, listener: socket.socket, background: Sequence[Background] = ()
+) -> None:
     """Serve an ASGI app on ``listener`` until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         app,
@@ -88,7 +92,7 @@ async def _serve(
 ) -> None:
     async with _running(background):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.005)
         if server.started:
             announce("ready", port=listener.getsockname()[1])

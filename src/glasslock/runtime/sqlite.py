@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import sqlcipher3.dbapi2 as sqlcipher
 
 from glasslock.errors import ConfigError, StorageError
 
 Row = tuple[Any, ...]
+# Of either engine; SQLCipher's binding has no types.
+Connection: TypeAlias = Any
+Cursor: TypeAlias = Any
 WritePoint = Callable[[str], None]
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,7 +41,7 @@ def no_point(_name: str) -> None:
 class Database:
     """An open database; use it from one thread at a time."""
 
-    def __init__(self, connection: Any, point: WritePoint) -> None:
+    def __init__(self, connection: Connection, point: WritePoint) -> None:
         """Wrap a configured connection; use ``open``."""
         self._connection = connection
         self._point = point
@@ -107,7 +110,7 @@ class Database:
             raise
         self.execute("RELEASE part")
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> Cursor:
         """Run one statement and return its cursor; raises ``StorageError``."""
         with self._lock:
             try:
@@ -203,7 +206,7 @@ def _fail(batch: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) ->
             future.set_exception(error)
 
 
-def _connect(path: Path, key: bytes | None) -> Any:
+def _connect(path: Path, key: bytes | None) -> Connection:
     options: dict[str, Any] = {
         "isolation_level": None,
         "check_same_thread": False,
@@ -219,7 +222,7 @@ def _connect(path: Path, key: bytes | None) -> Any:
     return connection
 
 
-def _configure(connection: Any) -> None:
+def _configure(connection: Connection) -> None:
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",

@@ -1,1 +1,1 @@
-"""What bytes mean: frozen values, strict decoding, canonical encoding. Knows no policy, key or IO."""
+"""What bytes mean: frozen values, strict decoding, one encoding; no policy, no key, no IO."""

@@ -44,20 +44,20 @@ class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 # -- device to provider ---------------------------------------------------------------------
 
 
-class Hello(Frame):
+class Hello(Frame, frozen=True):
     """First frame of a stream: who wants to log in."""
 
     account: str
     device: bytes
 
 
-class Login(Frame):
+class Login(Frame, frozen=True):
     """Answer to ``Challenge``: signature over ``login_content`` under ``login`` by the device."""
 
     signature: bytes
 
 
-class PutKeyPackages(Frame):
+class PutKeyPackages(Frame, frozen=True):
     """Publish single-use KeyPackages, and replace the last-resort one when given."""
 
     id: int
@@ -65,14 +65,14 @@ class PutKeyPackages(Frame):
     last_resort: bytes | None = None
 
 
-class ClaimKeyPackages(Frame):
+class ClaimKeyPackages(Frame, frozen=True):
     """Take one KeyPackage of every device of ``account`` but the one that asks."""
 
     id: int
     account: str
 
 
-class CreateGroup(Frame):
+class CreateGroup(Frame, frozen=True):
     """Create a group from the GroupInfo of its epoch 0, which carries the ratchet tree."""
 
     id: int
@@ -80,7 +80,7 @@ class CreateGroup(Frame):
     group_info: bytes
 
 
-class SubmitHandshake(Frame):
+class SubmitHandshake(Frame, frozen=True):
     """A Commit for the epoch it names, with what joiners need once it is accepted."""
 
     id: int
@@ -90,7 +90,7 @@ class SubmitHandshake(Frame):
     welcome: bytes | None = None
 
 
-class SubmitEnvelope(Frame):
+class SubmitEnvelope(Frame, frozen=True):
     """An envelope; ``upload`` is the encoded SealUpload with the first envelope of a slot."""
 
     id: int
@@ -99,7 +99,7 @@ class SubmitEnvelope(Frame):
     upload: bytes | None = None
 
 
-class Follow(Frame):
+class Follow(Frame, frozen=True):
     """Stream this group's entries after ``after``: those stored, then each new one."""
 
     id: int
@@ -107,27 +107,27 @@ class Follow(Frame):
     after: int
 
 
-class Ack(Frame):
+class Ack(Frame, frozen=True):
     """Everything up to ``position`` is stored on this device; no answer."""
 
     group_id: bytes
     position: int
 
 
-class AckInbox(Frame):
+class AckInbox(Frame, frozen=True):
     """Everything in the inbox up to ``seq`` is stored on this device; no answer."""
 
     seq: int
 
 
-class GetGroupInfo(Frame):
+class GetGroupInfo(Frame, frozen=True):
     """Ask for what an external Commit needs; members and former devices of members only."""
 
     id: int
     group_id: bytes
 
 
-class GetSeal(Frame):
+class GetSeal(Frame, frozen=True):
     """Ask for the stored seal of a slot (kept 7 days), to look into a mismatch."""
 
     id: int
@@ -138,14 +138,14 @@ class GetSeal(Frame):
 # -- provider to device ---------------------------------------------------------------------
 
 
-class Challenge(Frame):
+class Challenge(Frame, frozen=True):
     """32 fresh bytes to sign, and the provider's clock in unix seconds."""
 
     nonce: bytes
     time: int
 
 
-class LoggedIn(Frame):
+class LoggedIn(Frame, frozen=True):
     """The log-in held. ``device_q`` and ``device_head`` are the device's own line so far.
 
     ``key_packages`` counts the single-use KeyPackages that are left.
@@ -157,7 +157,7 @@ class LoggedIn(Frame):
     key_packages: int
 
 
-class Accepted(Frame):
+class Accepted(Frame, frozen=True):
     """The verdict yes. ``receipt`` is an encoded, signed ReceiptProof (section 4)."""
 
     id: int
@@ -169,7 +169,7 @@ class Accepted(Frame):
     device_head: bytes
 
 
-class Refused(Frame):
+class Refused(Frame, frozen=True):
     """The verdict no, or a failed request: the error's slug and rule, fit to raise again."""
 
     id: int
@@ -179,13 +179,13 @@ class Refused(Frame):
     epoch: int | None = None
 
 
-class Done(Frame):
+class Done(Frame, frozen=True):
     """The request was carried out and has nothing to return."""
 
     id: int
 
 
-class Following(Frame):
+class Following(Frame, frozen=True):
     """Answer to ``Follow``: the last position this device will be sent of what is stored now."""
 
     id: int
@@ -199,7 +199,7 @@ class DeviceKeyPackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     package: bytes
 
 
-class KeyPackages(Frame):
+class KeyPackages(Frame, frozen=True):
     """Answer to ``ClaimKeyPackages``; ``missing`` lists devices that had none left."""
 
     id: int
@@ -207,7 +207,7 @@ class KeyPackages(Frame):
     missing: list[bytes]
 
 
-class GroupInfo(Frame):
+class GroupInfo(Frame, frozen=True):
     """Answer to ``GetGroupInfo``: epoch state, and the line's newest position, time and head."""
 
     id: int
@@ -217,7 +217,7 @@ class GroupInfo(Frame):
     head: bytes
 
 
-class StoredSeal(Frame):
+class StoredSeal(Frame, frozen=True):
     """Answer to ``GetSeal``."""
 
     id: int
@@ -234,7 +234,7 @@ class EntryItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipt: bytes
 
 
-class Deliver(Frame):
+class Deliver(Frame, frozen=True):
     """Entries of one group, in order and without a gap. ``newest`` is the line's last position."""
 
     group_id: bytes
@@ -242,7 +242,7 @@ class Deliver(Frame):
     newest: int
 
 
-class InboxItem(Frame):
+class InboxItem(Frame, frozen=True):
     """Something for this device outside any group it is in.
 
     ``kind`` ``welcome``: data = Welcome, with the line's state right after the Commit that
@@ -324,8 +324,8 @@ class Problem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_device_decoder = msgspec.msgpack.Decoder(DeviceFrame)
-_provider_decoder = msgspec.msgpack.Decoder(ProviderFrame)
+_device_decoder: msgspec.msgpack.Decoder[DeviceFrame] = msgspec.msgpack.Decoder(DeviceFrame)
+_provider_decoder: msgspec.msgpack.Decoder[ProviderFrame] = msgspec.msgpack.Decoder(ProviderFrame)
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -364,6 +364,7 @@ def _strict(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
     if len(data) > MAX_FRAME:
         raise WireError("a frame is too long", rule="api.length")
     try:
-        return decoder.decode(data)
+        value: T = decoder.decode(data)
     except msgspec.DecodeError as error:
         raise WireError("not a frame of this protocol", rule="api.frame") from error
+    return value

@@ -11,8 +11,8 @@ from typing import Final, TypeAlias, Union
 
 from glasslock.errors import WireError
 
-Value: TypeAlias = Union[int, bytes, str, None, "tuple[Value, ...]"]
-Encodable: TypeAlias = Union[int, bytes, str, None, "tuple[Encodable, ...]", "list[Encodable]"]
+Value: TypeAlias = Union[int, bytes, str, "tuple[Value, ...]", None]
+Encodable: TypeAlias = Union[int, bytes, str, "tuple[Encodable, ...]", "list[Encodable]", None]
 
 MAX_DEPTH: Final = 16
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -59,7 +59,7 @@ def _put(out: bytearray, value: Encodable, depth: int) -> None:
     kind = type(value)
     if kind is bytes:
         _head(out, _BYTES, len(value))  # type: ignore[arg-type]
-        out += value  # type: ignore[operator]
+        out += value  # type: ignore[arg-type]
     elif kind is int:
         if value < 0:  # type: ignore[operator]
             raise WireError("negative integers have no encoding here", rule="codec.range")

@@ -241,7 +241,7 @@ class SignedPolicy:
 
 @dataclass(frozen=True)
 class PolicyExtension:
-    """What the GroupContext says of the policy (section 1); ``position`` is its policy-log index."""
+    """What the GroupContext says of the policy (section 1); ``position``: its policy-log index."""
 
     policy: bytes
     position: int

@@ -1,6 +1,6 @@
-"""What stands in the policy log: one frozen value per record type; knows no log and no verdict.
+r"""What stands in the policy log: one frozen value per record type; knows no log and no verdict.
 
-An entry is ``glasslock/1 <type>\\n`` followed by deterministic CBOR. A record that somebody vouches
+An entry is ``glasslock/1 <type>\n`` followed by deterministic CBOR. A record that somebody vouches
 for carries the signature over its body under ``log record``; who must have signed is for the
 reader to judge (``glasslock.sealing.roster``).
 """

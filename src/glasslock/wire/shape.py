@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from glasslock.errors import WireError
 from glasslock.wire.codec import Value, decode
 
 T = TypeVar("T")
+# ``Fields.bytes`` hides the built-in name inside its class.
+Bytes: TypeAlias = bytes
 
 DIGEST: Final = 32
 SIGNATURE: Final = 64
@@ -55,18 +57,18 @@ class Fields:
         """Take 0 or 1 as a truth value (CBOR booleans have no place in the subset)."""
         return self.uint(1) == 1
 
-    def bytes(self, most: int = 65_536, least: int = 0) -> bytes:
+    def bytes(self, most: int = 65_536, least: int = 0) -> Bytes:
         """Take a byte string of ``least`` to ``most`` bytes."""
         value = self.any()
         if not isinstance(value, bytes) or not least <= len(value) <= most:
             raise self._misfit("a byte string in range")
         return value
 
-    def exactly(self, size: int) -> bytes:
+    def exactly(self, size: int) -> Bytes:
         """Take a byte string of exactly ``size`` bytes."""
         return self.bytes(size, size)
 
-    def digest(self) -> bytes:
+    def digest(self) -> Bytes:
         """Take a 32-byte digest."""
         return self.exactly(DIGEST)
 

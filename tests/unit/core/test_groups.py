@@ -63,7 +63,7 @@ def pair() -> Iterator[tuple[Device, _core.Group, Device, _core.Group]]:
     alice.merge(ours, commit)
     assert welcome is not None
     theirs, _ = bob.join(welcome)
-    yield alice, ours, bob, theirs
+    return alice, ours, bob, theirs
 
 
 @SUITES

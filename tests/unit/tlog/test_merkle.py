@@ -108,9 +108,7 @@ def test_negative_index_is_not_the_last_leaf(leaves: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(("index", "size"), [(4, 4), (5, 4), (0, 0), (0, 1 << 63), (-1, 1)])
-def test_index_outside_the_tree_is_refused(
-    leaves: list[bytes], index: int, size: int
-) -> None:
+def test_index_outside_the_tree_is_refused(leaves: list[bytes], index: int, size: int) -> None:
     with pytest.raises(LogInconsistent):
         merkle.verify_inclusion(leaves[0], index, size, [], leaves[0])
     with pytest.raises(WireError):

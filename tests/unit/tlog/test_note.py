@@ -116,7 +116,9 @@ def test_a_name_with_a_plus_is_refused() -> None:
         Signer.log("a+b", bytes(32))
 
 
-@pytest.mark.parametrize("text", ["AAAAAAB=", "AAAA AAA=", "AAAAAAA", "AAAAAAA==", "AAAAAA-_", "AAAA"])
+@pytest.mark.parametrize(
+    "text", ["AAAAAAB=", "AAAA AAA=", "AAAAAAA", "AAAAAAA==", "AAAAAA-_", "AAAA"]
+)
 def test_base64_that_is_not_canonical_is_refused(text: str) -> None:
     with pytest.raises(WireError):
         parse_signatures(f"\u2014 name {text}\n".encode())
@@ -142,8 +144,8 @@ def test_a_known_key_that_fails_refuses_the_whole_note() -> None:
 
 
 def test_a_signature_over_other_text_fails() -> None:
+    note = format_note(BODY, [SIGNER.sign(b"other\n")])
     with pytest.raises(BadSignature):
-        note = format_note(BODY, [SIGNER.sign(b"other\n")])
         open_note(parse_note(note), [SIGNER.verifier])
 
 

@@ -28,7 +28,9 @@ Make = Callable[..., bytes]
 
 @pytest.fixture
 def make(world: World, head: HeadOf, leaves: list[bytes]) -> Make:
-    def proof(index: int, size: int, extra: bytes | None = None, by: tuple[int, ...] = (0, 1, 2)) -> bytes:
+    def proof(
+        index: int, size: int, extra: bytes | None = None, by: tuple[int, ...] = (0, 1, 2)
+    ) -> bytes:
         hashes = tuple(prove_inclusion(ListReader(leaves), index, size))
         return encode_proof(InclusionProof(index, hashes, world.note(head(size), by=by), extra))
 

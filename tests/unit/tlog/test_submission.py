@@ -30,7 +30,11 @@ def test_it_is_for_one_log_only() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"entry": b"other"}, {"immediate": True}, {"submitter": SigningKey.from_seed(bytes(32)).public}],
+    [
+        {"entry": b"other"},
+        {"immediate": True},
+        {"submitter": SigningKey.from_seed(bytes(32)).public},
+    ],
 )
 def test_nothing_in_it_can_be_changed(change: dict[str, object]) -> None:
     sent = submit(KEY, ORIGIN, b"entry")
