@@ -40,8 +40,7 @@ pub fn derive_xwing_key_pair(ikm: &[u8]) -> Result<HpkeKeyPair, CryptoError> {
     hash.update(&SEED.to_be_bytes());
     let mut seed = Zeroizing::new([0; SEED as usize]);
     hash.finalize_xof().read(&mut *seed);
-    let public =
-        crate::kem::public_key(&*seed).map_err(|_| CryptoError::CryptoLibraryError)?;
+    let public = crate::kem::public_key(&*seed).map_err(|_| CryptoError::CryptoLibraryError)?;
     Ok(HpkeKeyPair {
         private: seed.to_vec().into(),
         public,

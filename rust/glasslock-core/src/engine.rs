@@ -284,7 +284,10 @@ impl Engine {
     pub fn external_commit(&self, group_info: &[u8], old: &[Row]) -> Result<Parked> {
         self.status.ready()?;
         let MlsMessageBodyIn::GroupInfo(info) = inspect::message(group_info)? else {
-            return Err(Error::wire("external.group-info", "this is not a GroupInfo"));
+            return Err(Error::wire(
+                "external.group-info",
+                "this is not a GroupInfo",
+            ));
         };
         let refused = |error: String| Error::verification("external.commit", error);
         let provider = rows::load(&self.device.crypto, &self.device.wrap, old)?;
@@ -361,9 +364,9 @@ impl Engine {
 
     fn lock(&self) -> Result<MutexGuard<'_, Provider>> {
         self.status.ready()?;
-        self.state.lock().map_err(|_| {
-            Error::state("engine.poisoned", "the device failed before: load it again")
-        })
+        self.state
+            .lock()
+            .map_err(|_| Error::state("engine.poisoned", "the device failed before: load it again"))
     }
 }
 

@@ -104,7 +104,11 @@ impl Group {
             rows::Plain::new(),
             &rows::snapshot(&provider.storage),
         )?;
-        Ok((Self::over(device, provider, group)?, Zeroizing::new(root), rows))
+        Ok((
+            Self::over(device, provider, group)?,
+            Zeroizing::new(root),
+            rows,
+        ))
     }
 
     /// Loads a group from its rows, all of one scope.
@@ -386,9 +390,7 @@ impl Preview {
             self_removed: commit.self_removed(),
             added: commit
                 .add_proposals()
-                .map(|add| {
-                    inspect::leaf_info(0, add.add_proposal().key_package().leaf_node())
-                })
+                .map(|add| inspect::leaf_info(0, add.add_proposal().key_package().leaf_node()))
                 .collect::<Result<_>>()?,
             joined,
             removed: commit

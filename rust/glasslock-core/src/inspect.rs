@@ -62,7 +62,10 @@ pub fn message(bytes: &[u8]) -> Result<MlsMessageBodyIn> {
 pub fn handshake(bytes: &[u8]) -> Result<PublicMessageIn> {
     match message(bytes)? {
         MlsMessageBodyIn::PublicMessage(message) => Ok(message),
-        _ => Err(Error::wire("mls.handshake", "a handshake is a PublicMessage")),
+        _ => Err(Error::wire(
+            "mls.handshake",
+            "a handshake is a PublicMessage",
+        )),
     }
 }
 
@@ -161,6 +164,8 @@ fn member_info(leaf: u32, credential: &Credential, signature_key: &[u8]) -> Resu
         leaf,
         identity: basic.identity().to_vec(),
         signature_key: signature_key.to_vec(),
-        credential: credential.tls_serialize_detached().map_err(|_| unusable())?,
+        credential: credential
+            .tls_serialize_detached()
+            .map_err(|_| unusable())?,
     })
 }

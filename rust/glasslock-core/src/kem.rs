@@ -4,10 +4,10 @@
 //! bytes 0 to 31 are the message of ML-KEM-768, bytes 32 to 63 the X25519 ephemeral key.
 
 use crate::error::{Error, Kind, Result};
+use x25519_dalek::{PublicKey, StaticSecret};
 use x_wing::{
     Ciphertext, Decapsulate, DecapsulationKey, Decapsulator, EncapsulationKey, KeyExport,
 };
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of a seed.
@@ -80,8 +80,14 @@ fn parse(public: &[u8]) -> Result<EncapsulationKey> {
     // X-Wing itself accepts a low-order X25519 half; whether one contributes does not depend on
     // the scalar, so any fixed one shows it.
     let probe = StaticSecret::from([0x40; X25519]);
-    if !probe.diffie_hellman(&PublicKey::from(half)).was_contributory() {
-        return Err(rejected("kem.low-order", "a public key has a low-order half"));
+    if !probe
+        .diffie_hellman(&PublicKey::from(half))
+        .was_contributory()
+    {
+        return Err(rejected(
+            "kem.low-order",
+            "a public key has a low-order half",
+        ));
     }
     Ok(key)
 }
@@ -127,7 +133,10 @@ mod tests {
         let good = public_key(&[7; SEED]).unwrap();
         let mut low_order = good.clone();
         low_order[PUBLIC_KEY - X25519..].fill(0);
-        assert_eq!(check_public_key(&low_order).unwrap_err().rule, "kem.low-order");
+        assert_eq!(
+            check_public_key(&low_order).unwrap_err().rule,
+            "kem.low-order"
+        );
         let mut modulus = good.clone();
         modulus[..3].fill(0xff);
         assert_eq!(check_public_key(&modulus).unwrap_err().rule, "kem.modulus");

@@ -4,15 +4,15 @@
 //! applies them in its own transaction and confirms.
 #![forbid(unsafe_code)]
 
-pub mod error;
-pub mod kem;
-pub mod shamir;
-pub mod sign;
 pub mod config;
 pub mod crypto;
-pub mod inspect;
-pub mod rows;
 pub mod engine;
+pub mod error;
 pub mod group;
+pub mod inspect;
+pub mod kem;
 pub mod public;
+pub mod rows;
+pub mod shamir;
+pub mod sign;
 pub mod welcome;

@@ -261,7 +261,9 @@ fn check_group_info(
     let malformed = |_| wrong("the GroupInfo is malformed");
     let (_, rest) = VLBytes::tls_deserialize_bytes(rest).map_err(malformed)?;
     if !rest.starts_with(tag) {
-        return Err(wrong("the GroupInfo has another confirmation tag than the commit"));
+        return Err(wrong(
+            "the GroupInfo has another confirmation tag than the commit",
+        ));
     }
     let key = staged
         .update_path_leaf_node()

@@ -55,7 +55,10 @@ impl Wrap {
             return Ok(value.to_vec());
         };
         let failed = |_| Error::state("rows.seal", "a row could not be sealed");
-        let nonce: [u8; NONCE] = crypto.0.random_array().map_err(|_| failed(aes_gcm::Error))?;
+        let nonce: [u8; NONCE] = crypto
+            .0
+            .random_array()
+            .map_err(|_| failed(aes_gcm::Error))?;
         let payload = Payload {
             msg: value,
             aad: &place(scope, key),

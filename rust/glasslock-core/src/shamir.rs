@@ -15,10 +15,16 @@ pub type Secret = Zeroizing<Vec<u8>>;
 /// `State` when `x` is 0 or lengths differ.
 pub fn share(constant: &[u8], coefficients: &[&[u8]], x: u8) -> Result<Secret> {
     if x == 0 {
-        return Err(Error::state("shamir.x", "a share at x = 0 would be the secret"));
+        return Err(Error::state(
+            "shamir.x",
+            "a share at x = 0 would be the secret",
+        ));
     }
     if coefficients.iter().any(|c| c.len() != constant.len()) {
-        return Err(Error::state("shamir.length", "a coefficient has another length"));
+        return Err(Error::state(
+            "shamir.length",
+            "a coefficient has another length",
+        ));
     }
     let mut value: Secret = Zeroizing::new(vec![0; constant.len()]);
     for (i, out) in value.iter_mut().enumerate() {
@@ -42,7 +48,10 @@ pub fn combine(shares: &[(u8, &[u8])]) -> Result<Secret> {
     let mut seen = [false; 256];
     for (x, value) in shares {
         if *x == 0 || seen[usize::from(*x)] {
-            return Err(Error::state("shamir.x", "shares need distinct x, none of them 0"));
+            return Err(Error::state(
+                "shamir.x",
+                "shares need distinct x, none of them 0",
+            ));
         }
         if value.len() != first.len() {
             return Err(Error::state("shamir.length", "a share has another length"));
@@ -125,9 +134,18 @@ mod tests {
     #[test]
     fn senseless_shares_are_refused() {
         assert_eq!(share(&[1], &[], 0).unwrap_err().rule, "shamir.x");
-        assert_eq!(share(&[1], &[&[1, 2]], 1).unwrap_err().rule, "shamir.length");
+        assert_eq!(
+            share(&[1], &[&[1, 2]], 1).unwrap_err().rule,
+            "shamir.length"
+        );
         assert_eq!(combine(&[]).unwrap_err().rule, "shamir.none");
-        assert_eq!(combine(&[(1, &[1]), (1, &[1])]).unwrap_err().rule, "shamir.x");
-        assert_eq!(combine(&[(1, &[1]), (2, &[])]).unwrap_err().rule, "shamir.length");
+        assert_eq!(
+            combine(&[(1, &[1]), (1, &[1])]).unwrap_err().rule,
+            "shamir.x"
+        );
+        assert_eq!(
+            combine(&[(1, &[1]), (2, &[])]).unwrap_err().rule,
+            "shamir.length"
+        );
     }
 }

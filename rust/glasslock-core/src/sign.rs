@@ -38,7 +38,13 @@ pub fn verify(public: &[u8], label: &str, content: &[u8], signature: &[u8]) -> R
         .ok()
         .filter(|key| !key.is_weak())
         .ok_or_else(|| rejected("a public signing key is not usable"))?;
-    let bad = || Error::new(Kind::BadSignature, "signature", "a signature does not verify");
+    let bad = || {
+        Error::new(
+            Kind::BadSignature,
+            "signature",
+            "a signature does not verify",
+        )
+    };
     let signature = Signature::from_slice(signature).map_err(|_| bad())?;
     key.verify_strict(&sign_content(label, content)?, &signature)
         .map_err(|_| bad())

@@ -55,15 +55,12 @@ impl StagedWelcome {
         };
         let refused = |error: String| Error::verification("welcome.stage", error);
         let provider = rows::provider(&device.crypto, values.clone());
-        let staged = openmls::prelude::StagedWelcome::build_from_welcome(
-            &provider,
-            &join_config(),
-            welcome,
-        )
-        .map_err(|error| refused(error.to_string()))?
-        .skip_lifetime_validation()
-        .build()
-        .map_err(|error| refused(error.to_string()))?;
+        let staged =
+            openmls::prelude::StagedWelcome::build_from_welcome(&provider, &join_config(), welcome)
+                .map_err(|error| refused(error.to_string()))?
+                .skip_lifetime_validation()
+                .build()
+                .map_err(|error| refused(error.to_string()))?;
         let context = staged.group_context();
         let preview = Invitation {
             group_id: context.group_id().as_slice().to_vec(),

@@ -265,10 +265,7 @@ pub struct StagedCommit {
 
 #[pymethods]
 impl StagedCommit {
-    fn accept<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Option<Bound<'py, PyBytes>>, WriteSet)> {
+    fn accept<'py>(&self, py: Python<'py>) -> PyResult<(Option<Bound<'py, PyBytes>>, WriteSet)> {
         let staged = take(py, &self.staged)?;
         let merged = run(py, || staged.accept())?;
         let root = merged.root.as_ref().map(|root| PyBytes::new(py, root));
@@ -298,12 +295,7 @@ impl PublicGroup {
         run(py, || self.0.view()).map(PublicGroupView::from)
     }
 
-    fn stage(
-        &self,
-        py: Python<'_>,
-        handshake: &[u8],
-        group_info: &[u8],
-    ) -> PyResult<PublicStaged> {
+    fn stage(&self, py: Python<'_>, handshake: &[u8], group_info: &[u8]) -> PyResult<PublicStaged> {
         let staged = run(py, || self.0.stage(handshake, group_info))?;
         Ok(PublicStaged {
             preview: Py::new(py, CommitPreview::from(staged.preview.clone()))?,
@@ -329,7 +321,10 @@ impl PublicStaged {
 
 #[pyfunction]
 pub fn key_package_info(py: Python<'_>, package: &[u8]) -> PyResult<PyKeyPackageInfo> {
-    run(py, || inspect::key_package_info(&Crypto::default(), package)).map(Into::into)
+    run(py, || {
+        inspect::key_package_info(&Crypto::default(), package)
+    })
+    .map(Into::into)
 }
 
 #[pyfunction]

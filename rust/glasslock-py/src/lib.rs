@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
     #[pymodule_export]
     use crate::groups::{
         key_package_info, message_info, Engine, Group, ParkedJoin, PublicGroup, PublicStaged,
@@ -27,7 +28,6 @@ mod _core {
         CommitPreview, GroupView, Member, PublicGroupView, PyInvitation, PyKeyPackageInfo,
         PyMessageInfo,
     };
-    use super::{Bound, PyModule, PyModuleMethods, PyResult};
     use glasslock_core::{config, crypto};
 
     #[pymodule_init]

@@ -18,11 +18,7 @@ pub fn xwing_check_public_key(py: Python<'_>, public: &[u8]) -> PyResult<()> {
 }
 
 #[pyfunction]
-pub fn xwing_encapsulate<'py>(
-    py: Python<'py>,
-    public: &[u8],
-    coins: &[u8],
-) -> PyResult<Pair<'py>> {
+pub fn xwing_encapsulate<'py>(py: Python<'py>, public: &[u8], coins: &[u8]) -> PyResult<Pair<'py>> {
     let (shared, enc) = run(py, || kem::encapsulate(public, coins))?;
     Ok((PyBytes::new(py, &*shared), PyBytes::new(py, &enc)))
 }
