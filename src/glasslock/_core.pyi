@@ -6,14 +6,49 @@ panic becomes ``StateError`` with rule ``core.panic`` and the handle is of no fu
 Persistence contract: an operation that changes state returns a ``WriteSet``. The caller applies
 its rows in the transaction that stores everything else belonging to the same step, then calls
 ``confirm()``. Until then the handle refuses every further change; after ``abandon()``, or when the
-set is dropped, the handle is dead and is loaded again from stored rows. Row values are sealed
+set is dropped, the handle is dead and is loaded again from stored rows. _Row values are sealed
 under the wrap key and bound to their place (AES-256-GCM); Python never sees an MLS secret but the
 root of an epoch.
 """
 
 from typing import Final, TypeAlias, final
 
-Row: TypeAlias = tuple[bytes, bytes, bytes | None]
+__all__ = [
+    "POLICY_EXTENSION",
+    "ROOT_COMPONENT",
+    "SUITE_CLASSIC",
+    "SUITE_HYBRID",
+    "CommitPreview",
+    "Engine",
+    "Group",
+    "GroupView",
+    "Invitation",
+    "KeyPackageInfo",
+    "Member",
+    "MessageInfo",
+    "ParkedJoin",
+    "PublicGroup",
+    "PublicGroupView",
+    "PublicStaged",
+    "StagedCommit",
+    "StagedWelcome",
+    "WriteSet",
+    "ed25519_public_key",
+    "key_package_info",
+    "message_info",
+    "shamir_combine",
+    "shamir_share",
+    "shamir_shares",
+    "sign_with_label",
+    "verify_with_label",
+    "xwing_check_public_key",
+    "xwing_decapsulate",
+    "xwing_encapsulate",
+    "xwing_encapsulate_batch",
+    "xwing_public_key",
+]
+
+_Row: TypeAlias = tuple[bytes, bytes, bytes | None]
 
 SUITE_HYBRID: Final[int]
 SUITE_CLASSIC: Final[int]
@@ -135,7 +170,7 @@ class WriteSet:
     """Rows to store; no value means delete."""
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[_Row]:
         """The rows, in no order."""
 
     def confirm(self) -> None:
@@ -153,7 +188,7 @@ class Engine:
         """Make a device with a fresh leaf key; raises ``WireError`` for an unknown suite."""
 
     @staticmethod
-    def load(wrap_key: bytes, rows: list[Row]) -> Engine:
+    def load(wrap_key: bytes, rows: list[_Row]) -> Engine:
         """Load a device from the rows of scope ``b""``; raises ``VerificationError``."""
 
     @property
@@ -177,13 +212,13 @@ class Engine:
     def create_group(self, group_id: bytes, policy: bytes) -> tuple[Group, bytes, bytes, WriteSet]:
         """Create a group of one: ``(group, GroupInfo with tree, root, rows)``."""
 
-    def load_group(self, rows: list[Row]) -> Group:
+    def load_group(self, rows: list[_Row]) -> Group:
         """Load a group from the rows of its scope; raises ``StateError`` when there is none."""
 
     def stage_welcome(self, welcome: bytes) -> StagedWelcome:
         """Decrypt and verify a Welcome; stores nothing. Raises ``VerificationError``."""
 
-    def external_commit(self, group_info: bytes, old_rows: list[Row]) -> ParkedJoin:
+    def external_commit(self, group_info: bytes, old_rows: list[_Row]) -> ParkedJoin:
         """Prepare to enter by external commit, replacing the own old leaf if it still stands."""
 
 @final
@@ -210,7 +245,7 @@ class ParkedJoin:
         """GroupInfo of the epoch it starts."""
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[_Row]:
         """What to store on acceptance."""
 
     @property
@@ -260,7 +295,7 @@ class PublicGroup:
         """Take a new group from its creator's GroupInfo; raises ``VerificationError``."""
 
     @staticmethod
-    def load(rows: list[Row]) -> PublicGroup:
+    def load(rows: list[_Row]) -> PublicGroup:
         """Load from rows; raises ``StateError``."""
 
     @property

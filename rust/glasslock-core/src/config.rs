@@ -4,7 +4,7 @@ use crate::crypto::{CLASSIC, HYBRID};
 use crate::error::{Error, Result};
 use openmls::prelude::*;
 
-/// Type of the policy extension in the GroupContext (private range, not GREASE).
+/// Type of the policy extension in the `GroupContext` (private range, not GREASE).
 pub const POLICY_EXTENSION: u16 = 0xF47C;
 /// Component id of the forward-secure exporter that gives the root of an epoch.
 pub const ROOT_COMPONENT: u16 = 0x8001;
@@ -48,7 +48,7 @@ pub fn lifetime(now: u64) -> Lifetime {
     )
 }
 
-/// Handshakes are PublicMessages so that the Delivery Service can validate them.
+/// Handshakes are `PublicMessages` so that the Delivery Service can validate them.
 #[must_use]
 pub fn join_config() -> MlsGroupJoinConfig {
     MlsGroupJoinConfig::builder()
@@ -59,7 +59,7 @@ pub fn join_config() -> MlsGroupJoinConfig {
         .build()
 }
 
-/// The GroupContext extensions of a policy: the policy itself, and that all must understand it.
+/// The `GroupContext` extensions of a policy: the policy itself, and that all must understand it.
 ///
 /// # Errors
 /// `Wire` when the extension is not allowed there.

@@ -1,4 +1,4 @@
-//! The RustCrypto provider narrowed to our two suites, with one function replaced.
+//! The `RustCrypto` provider narrowed to our two suites, with one function replaced.
 //!
 //! `DeriveKeyPair` for X-Wing follows the published hpke-pq vectors; the library's own version
 //! predates them. Every key pair in a group goes through it, so a change there would split groups.
@@ -47,7 +47,7 @@ pub fn derive_xwing_key_pair(ikm: &[u8]) -> Result<HpkeKeyPair, CryptoError> {
     })
 }
 
-/// RustCrypto with the replaced derivation.
+/// `RustCrypto` with the replaced derivation.
 #[derive(Debug, Default)]
 pub struct Crypto(pub RustCrypto);
 
@@ -97,24 +97,24 @@ impl OpenMlsCrypto for Crypto {
 
     fn aead_encrypt(
         &self,
-        aead: AeadType,
+        kind: AeadType,
         key: &[u8],
         data: &[u8],
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        self.0.aead_encrypt(aead, key, data, nonce, aad)
+        self.0.aead_encrypt(kind, key, data, nonce, aad)
     }
 
     fn aead_decrypt(
         &self,
-        aead: AeadType,
+        kind: AeadType,
         key: &[u8],
         data: &[u8],
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        self.0.aead_decrypt(aead, key, data, nonce, aad)
+        self.0.aead_decrypt(kind, key, data, nonce, aad)
     }
 
     fn signature_key_gen(

@@ -1,4 +1,4 @@
-//! A device: its signing key, its KeyPackages, and the doors by which it enters groups.
+//! A device: its signing key, its `KeyPackages`, and the doors by which it enters groups.
 
 use crate::config::{self, capabilities, join_config, lifetime};
 use crate::crypto::{Crypto, Provider};
@@ -67,7 +67,7 @@ impl Device {
     }
 }
 
-/// A device with its KeyPackages.
+/// A device with its `KeyPackages`.
 pub struct Engine {
     device: Device,
     state: Mutex<Provider>,
@@ -175,7 +175,7 @@ impl Engine {
         sign::sign(&**self.device.seed, label, content)
     }
 
-    /// Makes a KeyPackage; `now` is in unix seconds.
+    /// Makes a `KeyPackage`; `now` is in unix seconds.
     ///
     /// # Errors
     /// `State` when the handle waits for a confirmation.
@@ -223,7 +223,7 @@ impl Engine {
             .map_err(|error| Error::state("group.create", error.to_string()))?;
         let info = group
             .export_group_info(&provider.crypto.0, &self.device.signer()?, true)
-            .and_then(|info| Ok(info.to_bytes()))
+            .map(|info| info.to_bytes())
             .map_err(|error| Error::state("group.create", error.to_string()))?
             .map_err(|error| Error::state("group.create", error.to_string()))?;
         let (group, root, changed) = Group::entered(self.device.clone(), provider, group)?;
@@ -280,7 +280,7 @@ impl Engine {
     /// `old` are its rows of that group, if it has any: they are replaced.
     ///
     /// # Errors
-    /// `Verification` when the GroupInfo does not hold.
+    /// `Verification` when the `GroupInfo` does not hold.
     pub fn external_commit(&self, group_info: &[u8], old: &[Row]) -> Result<Parked> {
         self.status.ready()?;
         let MlsMessageBodyIn::GroupInfo(info) = inspect::message(group_info)? else {
@@ -374,7 +374,7 @@ impl Engine {
 pub struct Created {
     /// The group.
     pub group: Group,
-    /// GroupInfo with the ratchet tree, for the Delivery Service.
+    /// `GroupInfo` with the ratchet tree, for the Delivery Service.
     pub group_info: Vec<u8>,
     /// Root of the first epoch.
     pub root: Zeroizing<Vec<u8>>,
@@ -387,7 +387,7 @@ pub struct Created {
 pub struct Parked {
     /// The commit to send.
     pub commit: Vec<u8>,
-    /// GroupInfo of the epoch it starts.
+    /// `GroupInfo` of the epoch it starts.
     pub group_info: Vec<u8>,
     /// Root of the epoch it starts.
     pub root: Zeroizing<Vec<u8>>,

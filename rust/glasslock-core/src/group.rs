@@ -42,7 +42,7 @@ pub struct View {
     pub active: bool,
     /// Whether an own commit waits for its verdict.
     pub pending: bool,
-    /// GroupContext as TLS bytes.
+    /// `GroupContext` as TLS bytes.
     pub context: Vec<u8>,
     /// Content of the policy extension.
     pub policy: Vec<u8>,
@@ -53,7 +53,7 @@ pub struct View {
 /// What to change with a commit.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
-    /// KeyPackages of devices to add.
+    /// `KeyPackages` of devices to add.
     pub add: Vec<Vec<u8>>,
     /// Leaves to remove.
     pub remove: Vec<u32>,
@@ -67,7 +67,7 @@ pub struct Pending {
     pub commit: Vec<u8>,
     /// The Welcome, when devices were added.
     pub welcome: Option<Vec<u8>>,
-    /// GroupInfo of the next epoch, with the ratchet tree.
+    /// `GroupInfo` of the next epoch, with the ratchet tree.
     pub group_info: Vec<u8>,
     /// What to store before anything is sent.
     pub written: WriteSet,
@@ -154,7 +154,7 @@ impl Group {
     /// Prepares a commit; with an empty change it renews the own leaf.
     ///
     /// # Errors
-    /// `State` while another own commit waits; `Verification` for a bad KeyPackage.
+    /// `State` while another own commit waits; `Verification` for a bad `KeyPackage`.
     pub fn commit(&self, change: &Change) -> Result<Pending> {
         self.status.ready()?;
         let mut guard = self.lock()?;
@@ -277,7 +277,7 @@ impl Group {
         Ok(Staged {
             generation: *generation,
             group: self.clone(),
-            staged,
+            commit: staged,
             preview,
         })
     }
@@ -301,31 +301,28 @@ impl Group {
             Error::state("group.merge", error)
         };
         let crypto = Arc::clone(&provider.crypto);
-        let root = match staged.staged {
-            Some(mut commit) => {
-                let root = if commit.self_removed() {
-                    None
-                } else {
-                    Some(
-                        commit
-                            .safe_export_secret(&*crypto, ROOT_COMPONENT)
-                            .map_err(|error| failed(error.to_string()))?,
-                    )
-                };
-                group
-                    .merge_staged_commit(provider, *commit)
-                    .map_err(|error| failed(error.to_string()))?;
-                root
-            }
-            None => {
-                let root = group
-                    .safe_export_secret_from_pending(&*crypto, &provider.storage, ROOT_COMPONENT)
-                    .map_err(|error| failed(error.to_string()))?;
-                group
-                    .merge_pending_commit(provider)
-                    .map_err(|error| failed(error.to_string()))?;
-                Some(root)
-            }
+        let root = if let Some(mut commit) = staged.commit {
+            let root = if commit.self_removed() {
+                None
+            } else {
+                Some(
+                    commit
+                        .safe_export_secret(&*crypto, ROOT_COMPONENT)
+                        .map_err(|error| failed(error.to_string()))?,
+                )
+            };
+            group
+                .merge_staged_commit(provider, *commit)
+                .map_err(|error| failed(error.to_string()))?;
+            root
+        } else {
+            let root = group
+                .safe_export_secret_from_pending(&*crypto, &provider.storage, ROOT_COMPONENT)
+                .map_err(|error| failed(error.to_string()))?;
+            group
+                .merge_pending_commit(provider)
+                .map_err(|error| failed(error.to_string()))?;
+            Some(root)
         };
         Ok(Merged {
             root: root.map(Zeroizing::new),
@@ -372,7 +369,7 @@ pub struct Preview {
     pub removed: Vec<u32>,
     /// Content of the policy extension afterwards.
     pub policy: Vec<u8>,
-    /// GroupContext afterwards, as TLS bytes.
+    /// `GroupContext` afterwards, as TLS bytes.
     pub context: Vec<u8>,
 }
 
@@ -408,7 +405,7 @@ impl Preview {
 /// A commit that verified and was not yet accepted.
 pub struct Staged {
     group: Group,
-    staged: Option<Box<StagedCommit>>,
+    commit: Option<Box<StagedCommit>>,
     generation: u64,
     /// What it would do.
     pub preview: Preview,

@@ -9,7 +9,7 @@ use openmls::prelude::*;
 /// One member, or one device that is to become one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberInfo {
-    /// Leaf index; 0 for a KeyPackage that has none yet.
+    /// Leaf index; 0 for a `KeyPackage` that has none yet.
     pub leaf: u32,
     /// Identity bytes of the basic credential.
     pub identity: Vec<u8>,
@@ -19,7 +19,7 @@ pub struct MemberInfo {
     pub credential: Vec<u8>,
 }
 
-/// What a KeyPackage says, after its own signature was checked.
+/// What a `KeyPackage` says, after its own signature was checked.
 #[derive(Debug, Clone)]
 pub struct KeyPackageInfo {
     /// Reference (RFC 9420 5.2).
@@ -37,7 +37,7 @@ pub struct KeyPackageInfo {
 /// What an MLS message is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageInfo {
-    /// "commit", "proposal", "application", "private", "welcome", "group_info" or "key_package".
+    /// "commit", "proposal", "application", "private", "welcome", "`group_info`" or "`key_package`".
     pub kind: &'static str,
     /// The group, when the message names one in the clear.
     pub group_id: Vec<u8>,
@@ -45,7 +45,7 @@ pub struct MessageInfo {
     pub epoch: u64,
 }
 
-/// Parses exactly one MLSMessage.
+/// Parses exactly one `MLSMessage`.
 ///
 /// # Errors
 /// `Wire` when it is malformed or bytes follow.
@@ -55,7 +55,7 @@ pub fn message(bytes: &[u8]) -> Result<MlsMessageBodyIn> {
     Ok(message.extract())
 }
 
-/// Parses one handshake: a PublicMessage.
+/// Parses one handshake: a `PublicMessage`.
 ///
 /// # Errors
 /// `Wire` when it is anything else.
@@ -100,7 +100,7 @@ pub fn message_info(bytes: &[u8]) -> Result<MessageInfo> {
     })
 }
 
-/// Parses and verifies a KeyPackage: its signature, its leaf, and that it knows our extension.
+/// Parses and verifies a `KeyPackage`: its signature, its leaf, and that it knows our extension.
 ///
 /// # Errors
 /// `Wire` or `Verification`.
@@ -121,7 +121,7 @@ pub fn key_package(crypto: &Crypto, bytes: &[u8]) -> Result<KeyPackage> {
     Ok(package)
 }
 
-/// Tells what a verified KeyPackage says.
+/// Tells what a verified `KeyPackage` says.
 ///
 /// # Errors
 /// `Wire` or `Verification`.

@@ -11,7 +11,7 @@ use openmls::prelude::tls_codec::{DeserializeBytes, Serialize, VLBytes};
 use openmls::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Bytes before a GroupInfo in an MLSMessage: version and wire format.
+/// Bytes before a `GroupInfo` in an `MLSMessage`: version and wire format.
 const MESSAGE_HEADER: usize = 4;
 
 struct Inner {
@@ -38,14 +38,14 @@ pub struct PublicView {
     pub suite: u16,
     /// Content of the policy extension.
     pub policy: Vec<u8>,
-    /// GroupContext as TLS bytes.
+    /// `GroupContext` as TLS bytes.
     pub context: Vec<u8>,
     /// Everybody in it.
     pub members: Vec<MemberInfo>,
 }
 
 impl PublicGroup {
-    /// Takes a new group from its creator's GroupInfo, which carries the ratchet tree.
+    /// Takes a new group from its creator's `GroupInfo`, which carries the ratchet tree.
     ///
     /// # Errors
     /// `Verification` when tree, signatures or capabilities do not hold.
@@ -128,10 +128,10 @@ impl PublicGroup {
         })
     }
 
-    /// Validates a commit and the GroupInfo of the epoch it starts; changes nothing.
+    /// Validates a commit and the `GroupInfo` of the epoch it starts; changes nothing.
     ///
     /// # Errors
-    /// `StaleEpoch` for another epoch; `Verification` when commit or GroupInfo do not hold.
+    /// `StaleEpoch` for another epoch; `Verification` when commit or `GroupInfo` do not hold.
     pub fn stage(&self, handshake: &[u8], group_info: &[u8]) -> Result<PublicStaged> {
         self.status.ready()?;
         let message = inspect::handshake(handshake)?;
@@ -191,7 +191,7 @@ impl PublicStaged {
     /// Moves the public state to the epoch the commit starts.
     ///
     /// # Errors
-    /// `State` when the group changed in between; `Verification` when the GroupInfo carries
+    /// `State` when the group changed in between; `Verification` when the `GroupInfo` carries
     /// another tree than the commit leads to. After either the handle must be loaded again.
     pub fn accept(self) -> Result<WriteSet> {
         self.group.status.ready()?;
@@ -238,7 +238,7 @@ fn verifiable(group_info: &[u8]) -> Result<VerifiableGroupInfo> {
     }
 }
 
-/// Checks that a GroupInfo is the one of the epoch a commit starts: same context, same
+/// Checks that a `GroupInfo` is the one of the epoch a commit starts: same context, same
 /// confirmation tag, signed by the committer. The library keeps the tag private, so it is read
 /// from the bytes (RFC 9420 12.4.3). Returns the tree it carries, which can be compared only once
 /// the commit is merged.

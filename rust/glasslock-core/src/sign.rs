@@ -1,4 +1,4 @@
-//! SignWithLabel of RFC 9420 5.1.2 over Ed25519, with the one strict verifier of the project.
+//! `SignWithLabel` of RFC 9420 5.1.2 over Ed25519, with the one strict verifier of the project.
 
 use crate::error::{Error, Kind, Result};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};

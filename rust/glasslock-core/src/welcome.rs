@@ -9,7 +9,7 @@ use crate::rows::{self, Plain, WriteSet};
 use openmls::prelude::tls_codec::Serialize;
 use openmls::prelude::*;
 
-/// A Welcome that decrypted and verified; the library consumed its KeyPackage only in a copy.
+/// A Welcome that decrypted and verified; the library consumed its `KeyPackage` only in a copy.
 pub struct StagedWelcome {
     device: Device,
     provider: crate::crypto::Provider,
@@ -32,7 +32,7 @@ pub struct Invitation {
     pub sender: u32,
     /// Content of the policy extension.
     pub policy: Vec<u8>,
-    /// GroupContext as TLS bytes.
+    /// `GroupContext` as TLS bytes.
     pub context: Vec<u8>,
     /// Everybody in it.
     pub members: Vec<MemberInfo>,
@@ -82,7 +82,7 @@ impl StagedWelcome {
         })
     }
 
-    /// Joins: the rows of the group appear, the KeyPackage used is deleted from the device.
+    /// Joins: the rows of the group appear, the `KeyPackage` used is deleted from the device.
     ///
     /// # Errors
     /// `State` when the device changed since the Welcome was staged.

@@ -1,5 +1,7 @@
 //! X-Wing, secret sharing and labelled signatures as plain functions.
 
+#![allow(clippy::needless_pass_by_value)] // Python arguments arrive by value
+
 use crate::errors::run;
 use glasslock_core::{kem, shamir, sign};
 use pyo3::prelude::*;
@@ -78,10 +80,7 @@ pub fn shamir_shares<'py>(
 }
 
 #[pyfunction]
-pub fn shamir_combine<'py>(
-    py: Python<'py>,
-    shares: Vec<(u8, Vec<u8>)>,
-) -> PyResult<Bound<'py, PyBytes>> {
+pub fn shamir_combine(py: Python<'_>, shares: Vec<(u8, Vec<u8>)>) -> PyResult<Bound<'_, PyBytes>> {
     let shares: Vec<(u8, &[u8])> = shares.iter().map(|(x, v)| (*x, v.as_slice())).collect();
     Ok(PyBytes::new(py, &run(py, || shamir::combine(&shares))?))
 }
