@@ -10,9 +10,11 @@ from glasslock.tlog.follow import decode_hashes
 from glasslock.tlog.note import Verifier, parse_note, parse_signatures
 from glasslock.tlog.proof import decode_proof
 from glasslock.tlog.quorum import QuorumFile
+from glasslock.tlog.reader import decode_history
 from glasslock.tlog.submission import decode_submission
 from glasslock.tlog.tile import Bundle, decode_bundle, encode_bundle, parse_path
 from glasslock.tlog.treehead import parse_body
+from glasslock.tlog.witnessing import parse_size, parse_witness_request
 
 
 def _text(data: bytes) -> str:
@@ -38,6 +40,9 @@ TARGETS = (
     decode_hashes,
     decode_submission,
     _bundle,
+    decode_history,
+    parse_witness_request,
+    parse_size,
     lambda data: Verifier.parse(_text(data)),
     lambda data: QuorumFile.parse(_text(data)),
     lambda data: parse_path(_text(data)),

@@ -1,4 +1,4 @@
-"""``glasslock serve``: run a provider in the foreground until it is told to stop."""
+"""``glasslock serve``: run a provider or a log in the foreground until it is told to stop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from glasslock.cli import output
-from glasslock.provider.app import run
+from glasslock.logserver.app import run as run_log
+from glasslock.logserver.config import LogConfig
+from glasslock.provider.app import run as run_provider
 from glasslock.provider.config import ProviderConfig
 from glasslock.runtime.config import load_config
 
@@ -33,7 +35,13 @@ ingest_seconds = 600
 @app.command()
 def provider(config: Config) -> None:
     """Run a provider; one JSON line says when it is ready, with its port."""
-    run(load_config(config, ProviderConfig))
+    run_provider(load_config(config, ProviderConfig))
+
+
+@app.command()
+def log(config: Config) -> None:
+    """Run a transparency log; one JSON line says when it is ready, with its port."""
+    run_log(load_config(config, LogConfig))
 
 
 @app.command()

@@ -7,9 +7,9 @@ problem bodies back into the same errors.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 import msgspec
@@ -24,6 +24,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from glasslock.errors import GlasslockError, TransportError, WireError
 from glasslock.runtime.problems import error_of, problem_of, status_of
 from glasslock.wire.api import MAX_FRAME, Problem
+
+T = TypeVar("T")
 
 MSGPACK: Final = "application/msgpack"
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -199,6 +201,15 @@ class HttpClient:
     async def _call(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None
     ) -> bytes:
+        status, data = await self.exchange(method, path, body, headers)
+        if 200 <= status < 300:
+            return data
+        raise _problem(status, data)
+
+    async def exchange(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Return status and body, whatever the status; raises ``TransportError``."""
         given = {"content-type": MSGPACK, **(headers or {})}
         try:
             async with self._client.stream(method, path, content=body, headers=given) as answer:
@@ -207,11 +218,25 @@ class HttpClient:
                     data += chunk
                     if len(data) > MAX_BODY:
                         raise TransportError("the answer is too long", rule="http.length")
-                if answer.is_success:
-                    return bytes(data)
-                raise _problem(answer.status_code, bytes(data))
+                return answer.status_code, bytes(data)
         except httpx.HTTPError as error:
             raise TransportError("the other side cannot be reached", rule="http.reach") from error
+
+
+async def fetch(client: HttpClient, steps: Generator[str, bytes, T]) -> T:
+    """Get each path that ``steps`` yields, send its bytes back in; returns what it returns.
+
+    Raises:
+        TransportError: a path cannot be had.
+        GlasslockError: what ``steps`` raises about what came.
+    """
+    try:
+        path = next(steps)
+        while True:
+            path = steps.send(await client.get("/" + path))
+    except StopIteration as done:
+        value: T = done.value
+        return value
 
 
 def _problem(status: int, body: bytes) -> GlasslockError:

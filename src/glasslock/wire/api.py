@@ -29,6 +29,10 @@ ORDERS: Final = "/v1/orders"
 PREVIEWS: Final = "/v1/previews"
 NOTICES: Final = "/v1/notices"
 HEALTH: Final = "/v1/health"
+LOG_ADD: Final = "/add"
+LOG_CHECKPOINT: Final = "/checkpoint"
+LOG_HISTORY: Final = "/history"
+LOG_TILES: Final = "/tile"
 RELEASES: Final = "/v1/releases"
 
 KEY_HEADER: Final = "glasslock-key"
@@ -313,6 +317,12 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider_key: bytes
     none_policy: bytes
     time: int
+
+
+class Added(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Answer of a log to an entry: where it stands, under a checkpoint its quorum cosigned."""
+
+    index: int
 
 
 class Problem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

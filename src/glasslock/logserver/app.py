@@ -1,0 +1,267 @@
+"""The log's shell: submissions in, batches sequenced, cosigned and published, in that order.
+
+The steps of one round stand in ``_round`` in the order that a crash may interrupt; whatever is
+done already is done again with the same bytes after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from glasslock.errors import (
+    ConfigError,
+    Denied,
+    GlasslockError,
+    LogInconsistent,
+    QuorumNotMet,
+    TransportError,
+    WireError,
+)
+from glasslock.logserver.config import LogConfig
+from glasslock.logserver.sequencer import Tree, files
+from glasslock.logserver.store import Store
+from glasslock.runtime.clock import Clock, SystemClock
+from glasslock.runtime.files import private_folder, write_atomic
+from glasslock.runtime.http import HttpClient, HttpRequest, HttpRoute, Reply, build_app
+from glasslock.runtime.keys import load_or_create_seed
+from glasslock.runtime.logs import Log
+from glasslock.runtime.service import bind, every, run_service
+from glasslock.runtime.sqlite import WritePoint, no_point
+from glasslock.tlog.checkpoint import add_signatures, read_head, sign_head, verify_checkpoint
+from glasslock.tlog.note import SignatureLine, Signer, Verifier, open_note, parse_signatures
+from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
+from glasslock.tlog.reader import MAX_HISTORY, encode_history
+from glasslock.tlog.submission import MAX_SUBMISSION, decode_submission
+from glasslock.tlog.tile import TILE_WIDTH, parse_path
+from glasslock.tlog.treehead import TreeHead
+from glasslock.tlog.witnessing import ADD_CHECKPOINT, format_witness_request, parse_size
+from glasslock.wire.api import LOG_ADD, LOG_CHECKPOINT, LOG_HISTORY, LOG_TILES, Added
+
+TEXT: Final = "text/plain; charset=utf-8"
+BYTES: Final = "application/octet-stream"
+ROUND_SECONDS: Final = 0.05
+RETRY_SECONDS: Final = 0.5
+ANSWER_SECONDS: Final = 15.0
+
+
+class LogServer:
+    """One log over one folder."""
+
+    def __init__(self, config: LogConfig, clock: Clock, point: WritePoint = no_point) -> None:
+        """Open the log, rebuild its tree and repair what a crash left unfinished.
+
+        Raises:
+            ConfigError: a witness or submitter key is not one.
+            LogInconsistent: files on disk contradict the database: it was restored from a backup.
+        """
+        folder = private_folder(config.data)
+        self._config = config
+        self._clock = clock
+        self._signer = Signer.log(config.origin, load_or_create_seed(folder / "log.key"))
+        self._store = Store(folder, point)
+        self._quorum = _quorum(config, self._signer)
+        self._submitters = _submitters(config)
+        self._tree = Tree(self._store.entries(0, self._store.size()))
+        self._waiting: list[bytes] = []
+        self._hurry = False
+        self._since = 0.0
+        self._not_before = 0.0
+        self._changed = asyncio.Condition()
+        self._published, self._last = self._repair()
+        self._witnesses = {w.name: HttpClient(w.url) for w in config.witnesses}
+        self._seen = dict.fromkeys(self._witnesses, self._published)
+        write_atomic(folder / "vkey", self._signer.vkey.encode() + b"\n", 0o644)
+
+    def _repair(self) -> tuple[int, float]:
+        newest = self._store.newest()
+        file = self._store.public / "checkpoint"
+        if newest is None:
+            if file.exists():
+                raise LogInconsistent("the published checkpoint is ahead", rule="log.restored")
+            return 0, 0.0
+        size, note = newest
+        if file.exists() and read_head(file.read_bytes())[1].size > size:
+            raise LogInconsistent("the published checkpoint is ahead", rule="log.restored")
+        if read_head(note)[1].root != self._tree.root(size):
+            raise LogInconsistent("the entries are not what was published", rule="log.entries")
+        self._store.put_checkpoint(note)
+        return size, 0.0
+
+    @property
+    def quorum(self) -> QuorumFile:
+        """The quorum file that this log's readers need."""
+        return self._quorum
+
+    def routes(self) -> list[HttpRoute]:
+        """Return what the log serves: submissions, and the files any web server could."""
+        return [
+            HttpRoute("POST", LOG_ADD, self._add, MAX_SUBMISSION),
+            HttpRoute("GET", LOG_CHECKPOINT, self._get_checkpoint),
+            HttpRoute("GET", LOG_HISTORY + "/{size}", self._get_history),
+            HttpRoute("GET", LOG_TILES + "/{path:path}", self._get_tile),
+        ]
+
+    async def close(self) -> None:
+        """Close the store."""
+        for client in self._witnesses.values():
+            await client.close()
+        self._store.db.close()
+
+    # -- HTTP ---------------------------------------------------------------------------------
+
+    async def _add(self, request: HttpRequest) -> Reply:
+        submission = decode_submission(request.body)
+        if self._submitters and submission.submitter not in self._submitters:
+            raise Denied("this log does not take entries from you", rule="log.submitter")
+        submission.verify(self._config.origin)
+        index = self._store.index_of(submission.entry)
+        if index is None and submission.entry not in self._waiting:
+            if not self._waiting:
+                self._since = asyncio.get_running_loop().time()
+            self._waiting.append(submission.entry)
+        self._hurry = self._hurry or submission.immediate
+        # Success is told only when the quorum has cosigned a checkpoint that covers the entry.
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: self._covered(submission.entry))
+        except TimeoutError:
+            raise QuorumNotMet(
+                "the entry waits for its witnesses: ask again", rule="log.pending"
+            ) from None
+        index = self._store.index_of(submission.entry)
+        return Reply(msgspec.msgpack.encode(Added(index or 0)))
+
+    def _covered(self, entry: bytes) -> bool:
+        index = self._store.index_of(entry)
+        return index is not None and index < self._published
+
+    async def _get_checkpoint(self, _request: HttpRequest) -> Reply:
+        newest = self._store.newest()
+        if newest is None:
+            return Reply(b"nothing is published yet\n", 404, TEXT)
+        return Reply(newest[1], 200, TEXT)
+
+    async def _get_history(self, request: HttpRequest) -> Reply:
+        if not request.parts["size"].isdecimal():
+            raise WireError("history begins at a size", rule="log.history")
+        notes = self._store.history(int(request.parts["size"][:18]), MAX_HISTORY)
+        return Reply(encode_history(notes), 200, BYTES)
+
+    async def _get_tile(self, request: HttpRequest) -> Reply:
+        path = parse_path("tile/" + request.parts["path"]).path
+        file = self._store.public / path
+        if not file.is_file():
+            return Reply(b"no such tile\n", 404, TEXT)
+        return Reply(file.read_bytes(), 200, BYTES)
+
+    # -- rounds -------------------------------------------------------------------------------
+
+    async def work(self) -> None:
+        """Do a round if one is due (to be called every ``ROUND_SECONDS``)."""
+        now = asyncio.get_running_loop().time()
+        batch: list[bytes] = []
+        if self._waiting and (self._hurry or now - self._since >= self._config.batch_seconds):
+            batch, self._waiting, self._hurry = self._waiting, [], False
+        behind = self._store.size() > self._published
+        beat = self._published and now - self._last >= self._config.heartbeat_seconds
+        if not (batch or beat or (behind and now >= self._not_before)):
+            return
+        try:
+            await self._round(batch)
+        except QuorumNotMet:
+            self._not_before = now + RETRY_SECONDS
+            raise
+        self._last = now
+
+    async def _round(self, batch: Sequence[bytes]) -> None:
+        if batch:
+            self._store.sequence(batch)
+            self._tree.extend(batch)
+        size = self._tree.size
+        root = self._tree.root(size)
+        self._store.put_head(size, root)
+        self._write_files(size)
+        head = TreeHead(self._config.origin, size, root)
+        note = await self._cosigned(head)
+        self._store.publish(size, note)
+        async with self._changed:
+            self._published = size
+            self._changed.notify_all()
+
+    def _write_files(self, size: int) -> None:
+        old = self._published
+        first = old // TILE_WIDTH * TILE_WIDTH
+        for path, data in files(self._tree, old, size, self._store.entries(first, size)):
+            self._store.put_file(path, data)
+
+    async def _cosigned(self, head: TreeHead) -> bytes:
+        """Return the checkpoint with a quorum of cosignatures; raises ``QuorumNotMet``."""
+        signed = sign_head(head, [self._signer])
+        asked = (self._ask(witness, signed, head) for witness in self._quorum.witnesses)
+        answers = await asyncio.gather(*asked)
+        note = add_signatures(signed, [line for line in answers if line is not None])
+        verify_checkpoint(note, self._quorum, origin=head.origin, now=self._clock.now())
+        return note
+
+    async def _ask(self, witness: WitnessKey, note: bytes, head: TreeHead) -> SignatureLine | None:
+        """Ask one witness, once more when it has seen another size; None when it does not sign."""
+        client = self._witnesses[witness.name]
+        old = min(self._seen[witness.name], head.size)
+        try:
+            for _ in range(2):
+                body = format_witness_request(old, self._tree.consistency(old, head.size), note)
+                status, answer = await client.exchange("POST", ADD_CHECKPOINT, body)
+                if status != 409:
+                    break
+                old = parse_size(answer)
+                if old > head.size:
+                    raise LogInconsistent("a witness is ahead of this log", rule="log.restored")
+            if status != 200:
+                return None
+            line = _own_line(answer, witness.verifier, note)
+        except (TransportError, WireError):
+            return None
+        self._seen[witness.name] = head.size
+        return line
+
+
+def _own_line(answer: bytes, verifier: Verifier, note: bytes) -> SignatureLine | None:
+    for line in parse_signatures(answer):
+        if verifier.knows(line):
+            try:
+                open_note(read_head(add_signatures(note, [line]))[0], [verifier])
+            except GlasslockError:
+                return None
+            return line
+    return None
+
+
+def _quorum(config: LogConfig, signer: Signer) -> QuorumFile:
+    try:
+        witnesses = [WitnessKey(w.name, Verifier.parse(w.key), w.url) for w in config.witnesses]
+        return QuorumFile.of([LogKey(Verifier.parse(signer.vkey))], witnesses, config.needed)
+    except GlasslockError as error:
+        raise ConfigError(f"the witnesses make no quorum: {error}", rule="log.witnesses") from error
+
+
+def _submitters(config: LogConfig) -> frozenset[bytes]:
+    try:
+        return frozenset(bytes.fromhex(key) for key in config.submitters)
+    except ValueError as error:
+        raise ConfigError("a submitter is a key in hex", rule="log.submitters") from error
+
+
+def run(config: LogConfig, clock: Clock | None = None, point: WritePoint = no_point) -> None:
+    """Run a log until SIGTERM or SIGINT; raises ``ConfigError``."""
+    listener = bind(config.host, config.port)
+    log = Log("log")
+    server = LogServer(config, clock or SystemClock(), point)
+
+    async def rounds() -> None:
+        await every(ROUND_SECONDS, server.work, log)
+
+    run_service(build_app(server.routes(), server.close), listener, [rounds])

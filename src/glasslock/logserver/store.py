@@ -1,0 +1,120 @@
+"""What a log must never forget: entries, heads, published notes; and its static files.
+
+Decides nothing. A head is on disk before any signature over it leaves, and no published file is
+ever replaced by other bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from glasslock.errors import LogInconsistent
+from glasslock.runtime.files import sync_folder, write_atomic
+from glasslock.runtime.sqlite import Database, WritePoint
+
+_PUBLIC: Final = 0o644
+_MIGRATIONS: Final = (
+    """
+    CREATE TABLE entries (
+        idx INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, entry BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE heads (size INTEGER PRIMARY KEY, root BLOB NOT NULL) STRICT;
+    CREATE TABLE published (
+        size INTEGER PRIMARY KEY, first_note BLOB NOT NULL, note BLOB NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+class Store:
+    """The log's tables and its public folder."""
+
+    def __init__(self, folder: Path, point: WritePoint) -> None:
+        """Open the log in ``folder``; raises ``StorageError``."""
+        self.db = Database.open(folder / "log.db", _MIGRATIONS, point=point)
+        self.public = folder / "public"
+        self.public.mkdir(exist_ok=True)
+
+    def entries(self, first: int, end: int) -> list[bytes]:
+        """Return entries ``first`` to ``end`` (not included)."""
+        rows = self.db.all(
+            "SELECT entry FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (first, end)
+        )
+        return [row[0] for row in rows]
+
+    def size(self) -> int:
+        """Return how many entries are sequenced."""
+        row = self.db.one("SELECT COUNT(*) FROM entries")
+        return 0 if row is None else int(row[0])
+
+    def index_of(self, entry: bytes) -> int | None:
+        """Return where an entry stands, if it was sequenced before."""
+        row = self.db.one("SELECT idx FROM entries WHERE digest = ?", (sha256(entry).digest(),))
+        return None if row is None else int(row[0])
+
+    def sequence(self, entries: Sequence[bytes]) -> None:
+        """Give ``entries`` the next places, durably."""
+        with self.db.transaction("sequence"):
+            first = self.size()
+            self.db.executemany(
+                "INSERT INTO entries VALUES (?, ?, ?)",
+                [(first + at, sha256(entry).digest(), entry) for at, entry in enumerate(entries)],
+            )
+
+    def put_head(self, size: int, root: bytes) -> None:
+        """Bind ``size`` to ``root`` for ever, before anything signs it.
+
+        Raises:
+            LogInconsistent: another root was bound to this size.
+        """
+        with self.db.transaction("head"):
+            row = self.db.one("SELECT root FROM heads WHERE size = ?", (size,))
+            if row is not None and row[0] != root:
+                raise LogInconsistent("one size would have two roots", rule="log.head")
+            self.db.execute("INSERT INTO heads VALUES (?, ?) ON CONFLICT DO NOTHING", (size, root))
+
+    def publish(self, size: int, note: bytes) -> None:
+        """Record a note that its quorum has cosigned, and put it where readers look."""
+        with self.db.transaction("publish"):
+            self.db.execute(
+                "INSERT INTO published VALUES (?, ?, ?)"
+                " ON CONFLICT (size) DO UPDATE SET note = excluded.note",
+                (size, note, note),
+            )
+        self.put_checkpoint(note)
+
+    def put_checkpoint(self, note: bytes) -> None:
+        """Write the checkpoint file; a crash before it is repaired at boot."""
+        write_atomic(self.public / "checkpoint", note, _PUBLIC)
+
+    def newest(self) -> tuple[int, bytes] | None:
+        """Return size and note published last."""
+        row = self.db.one("SELECT size, note FROM published ORDER BY size DESC LIMIT 1")
+        return None if row is None else (row[0], row[1])
+
+    def history(self, after: int, limit: int) -> list[bytes]:
+        """Return the first published note of each size beyond ``after``, in order."""
+        rows = self.db.all(
+            "SELECT first_note FROM published WHERE size > ? ORDER BY size LIMIT ?", (after, limit)
+        )
+        return [row[0] for row in rows]
+
+    def put_file(self, path: str, data: bytes) -> None:
+        """Write a tile or bundle once.
+
+        Raises:
+            LogInconsistent: other bytes stand there.
+        """
+        target = self.public / path
+        if target.exists():
+            if target.read_bytes() != data:
+                raise LogInconsistent("a published file would change", rule="log.file")
+            return
+        for folder in reversed([p for p in target.parents if p.is_relative_to(self.public)]):
+            if not folder.exists():
+                folder.mkdir()
+                sync_folder(folder.parent)
+        write_atomic(target, data, _PUBLIC)

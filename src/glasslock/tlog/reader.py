@@ -1,0 +1,86 @@
+"""Reading a log from where one stands to its newest checkpoint, without doing the fetching.
+
+``catch_up`` is a generator: it yields paths below the log's address, is sent their bytes, and
+returns the replica it has reached with the entries on the way. What it returns is verified; the
+caller stores the replica before it acts on an entry. Pure.
+
+``history/SIZE`` is not part of tlog-tiles: it lists the first cosigned checkpoint of every
+published size, so that all readers give an entry the same witnessed time, that of the first
+checkpoint which covers it. A log that leaves one out can make an entry look younger, never older.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Final
+
+from glasslock.errors import WireError
+from glasslock.tlog.checkpoint import read_head
+from glasslock.tlog.follow import Replica
+from glasslock.tlog.note import MAX_NOTE
+from glasslock.tlog.proof import LoggedEntry
+from glasslock.tlog.tile import TILE_WIDTH, Bundle, decode_bundle
+
+CHECKPOINT: Final = "checkpoint"
+HISTORY: Final = "history"
+MAX_HISTORY: Final = 200
+
+Steps = Generator[str, bytes, tuple[Replica, list[LoggedEntry]]]
+
+
+def encode_history(notes: Sequence[bytes]) -> bytes:
+    """Return notes one after the other, each after its length in four bytes."""
+    return b"".join(len(note).to_bytes(4) + note for note in notes)
+
+
+def decode_history(data: bytes) -> list[bytes]:
+    """Read what ``encode_history`` wrote; raises ``WireError``."""
+    notes: list[bytes] = []
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4])
+        note = data[at + 4 : at + 4 + size]
+        if len(note) != size or not 0 < size <= MAX_NOTE or len(notes) == MAX_HISTORY:
+            raise WireError("not a history of a log", rule="log.history")
+        notes.append(note)
+        at += 4 + size
+    return notes
+
+
+def bundles_between(old: int, new: int) -> list[Bundle]:
+    """Return the bundles of a tree of ``new`` leaves that hold leaves from ``old`` on."""
+    if old == new:
+        return []
+    indexes = range(old // TILE_WIDTH, -(-new // TILE_WIDTH))
+    return [Bundle(index, min(TILE_WIDTH, new - index * TILE_WIDTH)) for index in indexes]
+
+
+def catch_up(replica: Replica, now: int | None) -> Steps:
+    """Read on from ``replica``; ``now`` is POSIX seconds, for the freshness of witness times.
+
+    Raises:
+        VerificationError, LogInconsistent, QuorumNotMet: as ``Replica.extend``.
+        WireError: what came is malformed.
+    """
+    found: list[LoggedEntry] = []
+    while True:
+        notes = decode_history((yield f"{HISTORY}/{replica.size}"))
+        if not notes:
+            break
+        for note in notes:
+            entries = yield from _entries(replica.size, read_head(note)[1].size)
+            replica, logged = replica.extend(note, entries, None)
+            found.extend(logged)
+    # The newest note may be a later cosignature of the same size: it tells how fresh the log is.
+    newest = yield CHECKPOINT
+    entries = yield from _entries(replica.size, read_head(newest)[1].size)
+    replica, logged = replica.extend(newest, entries, now)
+    return replica, found + list(logged)
+
+
+def _entries(old: int, new: int) -> Generator[str, bytes, list[bytes]]:
+    entries: list[bytes] = []
+    for bundle in bundles_between(old, new):
+        inside = decode_bundle(bundle, (yield bundle.path))
+        entries.extend(inside[max(0, old - bundle.index * TILE_WIDTH) :])
+    return entries

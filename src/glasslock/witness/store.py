@@ -1,0 +1,58 @@
+"""What a witness has cosigned, one row per log, and the forks it was shown; decides nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from glasslock.runtime.sqlite import Database, WritePoint
+from glasslock.tlog.treehead import TreeHead
+
+_MIGRATIONS: Final = (
+    """
+    CREATE TABLE heads (
+        origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE notes (origin TEXT PRIMARY KEY, note BLOB NOT NULL) STRICT;
+    CREATE TABLE forks (
+        origin TEXT NOT NULL, time INTEGER NOT NULL, held_size INTEGER NOT NULL,
+        held_root BLOB NOT NULL, request BLOB NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+class Store:
+    """The witness's tables."""
+
+    def __init__(self, path: Path, point: WritePoint) -> None:
+        """Open the database at ``path``; raises ``StorageError``."""
+        self.db = Database.open(path, _MIGRATIONS, point=point)
+
+    def head(self, origin: str) -> TreeHead | None:
+        """Return what was cosigned last of a log."""
+        row = self.db.one("SELECT size, root FROM heads WHERE origin = ?", (origin,))
+        return None if row is None else TreeHead(origin, row[0], row[1])
+
+    def put_head(self, head: TreeHead) -> None:
+        """Remember a head; to be called inside the transaction that decided on it."""
+        self.db.execute(
+            "INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (head.origin, head.size, head.root)
+        )
+
+    def put_note(self, origin: str, note: bytes) -> None:
+        """Keep the newest note with the own cosignature, for monitors."""
+        with self.db.transaction("note"):
+            self.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (origin, note))
+
+    def notes(self) -> dict[str, bytes]:
+        """Return the newest cosigned note of every log."""
+        return dict(self.db.all("SELECT origin, note FROM notes"))
+
+    def put_fork(self, held: TreeHead, request: bytes, time: int) -> None:
+        """Keep the evidence of a fork: what was seen before, and the request that contradicts."""
+        with self.db.transaction("fork"):
+            self.db.execute(
+                "INSERT INTO forks VALUES (?, ?, ?, ?, ?)",
+                (held.origin, time, held.size, held.root, request),
+            )
