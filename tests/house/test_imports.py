@@ -18,7 +18,16 @@ GROUND = {"errors", "ids", "signing", "hpke"}
 KNOWN = FACES | STAGE | PARTIES | CRAFTS | GROUND | {"wire", "runtime", "__init__", "__main__"}
 
 # The outer files of a party: they read, call the core and write. All else in it is core.
-SHELLS = {"__init__.py", "app.py", "batch.py", "client.py", "config.py", "store.py", "running.py"}
+SHELLS = {
+    "__init__.py",
+    "app.py",
+    "archive.py",
+    "batch.py",
+    "client.py",
+    "config.py",
+    "store.py",
+    "running.py",
+}
 
 NO_IO = ("glasslock.runtime", "asyncio", "sqlite3", "socket", "os", "time", "random", "secrets")
 DATABASES = ("sqlite3", "sqlcipher3")

@@ -265,9 +265,7 @@ class Client:
         chosen = policy or self._none()
         group_id = os.urandom(GROUP_SIZE)
         now = self._clock.now()
-        await self._running.operate(
-            lambda: self._session.membership.create(group_id, chosen, 0, now)
-        )
+        await self._running.operate(lambda: self._session.membership.create(group_id, chosen, now))
         for account in (self.account, *accounts):
             await self.invite(group_id, account)
         return group_id

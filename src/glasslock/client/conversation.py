@@ -14,11 +14,13 @@ from typing import Final
 from glasslock.client import receive
 from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing, Record
 from glasslock.client.events import Failed, MembersChanged, MessageReceived, Warned
+from glasslock.client.sealed import Book, BookBehind, SlotMismatch
 from glasslock.client.sending import Draft, Self, audience_of, open_slot, still_for, write
 from glasslock.client.state import GroupState
 from glasslock.errors import Denied, GlasslockError, VerificationError
 from glasslock.mls import Device, Group, Roster, context_digest
-from glasslock.sealing.slots import SlotErased, SlotTree, low_after, root_secret, tau_at
+from glasslock.sealing.roster import SeatsVacant
+from glasslock.sealing.slots import SlotErased, SlotTree, day_of, low_after, root_secret, tau_at
 from glasslock.wire.api import EntryItem, SubmitEnvelope, encode_frame
 from glasslock.wire.codec import encode
 from glasslock.wire.entry import EntryKind, Head
@@ -47,6 +49,8 @@ class Conversation:
     merged: list[bytes] = field(default_factory=list)
     committing: bool = False
     newest: int | None = None
+    book: Book | None = None
+    wants_book: bool = False
     stopped: str = ""
 
     def __post_init__(self) -> None:
@@ -84,11 +88,16 @@ class Conversation:
             except GlasslockError as error:
                 self._stop(effects, item, error)
                 break
-            self.incoming.popleft()
             if item.kind == EntryKind.HANDSHAKE:
+                self.incoming.popleft()
                 self._handshake(effects, item, head)
                 break
-            stored += self._envelope(effects, item, head, next_number + stored)
+            try:
+                stored += self._envelope(effects, item, head, next_number + stored)
+            except BookBehind:
+                self.wants_book = True
+                break
+            self.incoming.popleft()
         return stored
 
     def _stop(self, effects: Effects, item: EntryItem, error: GlasslockError) -> None:
@@ -105,15 +114,19 @@ class Conversation:
         count = 0
         try:
             facts = receive.Facts(
-                self.state, self.policy, self.context, self.roster, self.heads.get
+                self.state, self.policy, self.context, self.roster, self.heads.get, self.book
             )
             got = receive.receive(facts, item, head)
             if got.leaf.index == self.leaf:
                 raise VerificationError("another device uses this leaf", rule="receive.clone")
             state = got.state
+            if got.failure is not None:
+                self._warn(effects, item, got.failure)
             if got.opened is not None:
                 self._show(effects, got.leaf.device, got.opened.content, item, number)
                 count = 1
+        except BookBehind:
+            raise
         except GlasslockError as error:
             self._warn(effects, item, error)
             state = receive.refused(self.state, item)
@@ -144,15 +157,21 @@ class Conversation:
     def _warn(self, effects: Effects, item: EntryItem, error: GlasslockError) -> None:
         rule = error.rule or error.slug
         group_id = self.state.group_id
-        effects.records.append(Record(group_id, item.position, rule))
+        evidence = error.evidence if isinstance(error, SlotMismatch) else b""
+        effects.records.append(Record(group_id, item.position, rule, evidence))
         effects.events.append(Warned(group_id, rule, item.position, str(error)))
 
     def _move(self, effects: Effects, state: GroupState, head: Head) -> None:
-        state = replace(state, head=head).erase_below(low_after(self.policy.clocks, head.time))
-        self._keep(effects, state)
+        state = replace(state, head=head)
+        self._keep(effects, self._erased(state, low_after(self.policy.clocks, head.time)))
         self.heads[head.position] = head.head
         effects.heads.append((state.group_id, head.position, head.head))
         self.heads.pop(head.position - HEADS, None)
+
+    def _erased(self, state: GroupState, low: int) -> GroupState:
+        day = day_of(self.policy.clocks, low)
+        kept = {leaf: tier for leaf, tier in state.tiers.items() if tier.day >= day}
+        return replace(state, tiers=kept).erase_below(low)
 
     def _keep(self, effects: Effects, state: GroupState) -> None:
         self.state = state
@@ -224,22 +243,26 @@ class Conversation:
             return False
         if len(self.in_flight) >= IN_FLIGHT:
             return False
-        me = Self(self.policy, self.context, self.roster, self.leaf, sign)
+        me = Self(self.policy, self.context, self.roster, self.leaf, sign, self.book)
         tau = tau_at(self.policy.clocks, max(now, self.state.head.time))
-        state, header = self.state, None
+        state, opened = self.state, None
         if state.sending is None or state.sending.tau != tau:
             # A new header closes the slot before it, so every verdict must be in and read.
             if self.in_flight or state.own_position > state.head.position:
                 return False
             try:
-                state, header = open_slot(me, state, tau)
+                state, opened = open_slot(me, state, tau, now)
             except SlotErased:
                 return False
+            except (BookBehind, SeatsVacant):
+                self.wants_book = True
+                return False
         draft = self.drafts[0]
-        envelope, state, place = write(me, state, draft.content, fresh, header)
+        envelope, state, place = write(me, state, draft.content, fresh, opened)
         self.drafts.popleft()
         self._keep(effects, state)
-        frame = SubmitEnvelope(number, state.group_id, envelope.encode())
+        upload = None if opened is None else opened.upload()
+        frame = SubmitEnvelope(number, state.group_id, envelope.encode(), upload)
         effects.outgoing.append(
             Outgoing(
                 number,
@@ -290,7 +313,9 @@ class Conversation:
         if draft is None:
             return None
         self.own.discard(digest)
-        self._keep(effects, replace(self.state, sending=None))
+        # A tier 1 that came with it is nobody's: the next slot brings a new one.
+        tiers = {leaf: tier for leaf, tier in self.state.tiers.items() if leaf != self.leaf}
+        self._keep(effects, replace(self.state, sending=None, tiers=tiers))
         return replace(draft, place=None)
 
     def stale(self, now: int) -> bool:
@@ -318,7 +343,7 @@ class Conversation:
             return
         low = low_after(self.policy.clocks, now - self.policy.clocks.skew_seconds)
         if low > low_after(self.policy.clocks, self.state.head.time):
-            state = self.state.erase_below(low)
+            state = self._erased(self.state, low)
             if state != self.state:
                 self._keep(effects, state)
 

@@ -21,9 +21,10 @@ from glasslock.mls import (
     context_digest,
     key_package_info,
 )
+from glasslock.sealing.book import PolicyBook
 from glasslock.wire import api
 from glasslock.wire.entry import Head, handshake_digest
-from glasslock.wire.policy import Policy, PolicyExtension
+from glasslock.wire.policy import Policy, PolicyExtension, decode_policy_extension
 
 DEVICE_SCOPE: Final = b""
 _UNASKED: Final = 0
@@ -37,8 +38,12 @@ class Host(Protocol):
     device: Device
     engine: Engine
     policies: dict[bytes, Policy]
+    books: dict[bytes, PolicyBook]
     conversations: dict[bytes, Conversation]
     online: bool
+
+    def position(self, policy: Policy) -> int:
+        """Return where a policy stands in its log; raises ``VerificationError``."""
 
     def conversation(self, group_id: bytes) -> Conversation:
         """Return a conversation; raises ``StateError``."""
@@ -108,9 +113,14 @@ class Membership:
 
     # -- creating -----------------------------------------------------------------------------
 
-    def create(self, group_id: bytes, policy: Policy, position: int, now: int) -> int:
-        """Create a group of one under ``policy``; returns the operation's number."""
+    def create(self, group_id: bytes, policy: Policy, now: int) -> int:
+        """Create a group of one under ``policy``; returns the operation's number.
+
+        Raises:
+            VerificationError: the policy does not stand in its log.
+        """
         session = self._session
+        position = session.position(policy)
         extension = PolicyExtension(policy.digest, position).encode()
         group, info, root, written = session.engine.create_group(group_id, extension)
         number = self._number(group_id)
@@ -160,7 +170,13 @@ class Membership:
             closes=closes,
             refreshed=began if fresh else 0,
         )
-        conversation = Conversation(group, state, policy, heads={head.position: head.head})
+        conversation = Conversation(
+            group,
+            state,
+            policy,
+            heads={head.position: head.head},
+            book=self._session.books.get(policy.digest),
+        )
         effects.states[view.group_id] = state
         effects.heads.append((view.group_id, head.position, head.head))
         self._session.conversations[view.group_id] = conversation
@@ -342,12 +358,14 @@ class Membership:
 
         Raises:
             StateError: there is no such invitation.
+            VerificationError: the policy does not stand in its log where the group says.
         """
-        item = self._invitations.pop(group_id, None)
+        item = self._invitations.get(group_id)
         if item is None:
             raise StateError("there is no such invitation", rule="join.invitation")
         effects = Effects(invitations={group_id: None})
         self._join(effects, item, self._session.engine.stage_welcome(item.data))
+        del self._invitations[group_id]
         self._session.enqueue(effects)
 
     def _welcome(self, effects: Effects, item: api.InboxItem) -> None:
@@ -375,6 +393,8 @@ class Membership:
         if invitation.group_id != item.group_id:
             raise VerificationError("a Welcome is of another group", rule="join.group")
         policy = policy_of(invitation.policy, self._session.policies)
+        if decode_policy_extension(invitation.policy).position != self._session.position(policy):
+            raise VerificationError("the policy stands elsewhere in its log", rule="join.position")
         group, root, written = staged.accept(self._session.engine)
         effects.take(written)
         head = Head(item.position, item.time, item.head)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from glasslock.client.sealed import Book, Claim, check
 from glasslock.client.state import Chain, GroupState
-from glasslock.errors import StateError, VerificationError, WireError
+from glasslock.errors import GlasslockError, StateError, VerificationError, WireError
 from glasslock.mls import Leaf, Roster
 from glasslock.sealing.body import Opened, open_body
 from glasslock.sealing.slots import chain_start, chain_step, slot_key, window
@@ -50,16 +51,17 @@ class Facts:
     context: bytes
     roster: Roster
     head_at: Callable[[int], bytes | None]
+    book: Book | None = None
 
 
 @dataclass(frozen=True)
 class Received:
-    """A message that passed, with the conversation after it."""
+    """An envelope whose slot holds, with the conversation after it; ``failure`` of its body."""
 
     state: GroupState
     leaf: Leaf
     opened: Opened | None
-    digest: bytes
+    failure: GlasslockError | None = None
 
 
 def entry_digest(item: EntryItem) -> bytes:
@@ -96,7 +98,11 @@ def next_head(state: GroupState, policy: Policy, item: EntryItem) -> Head:
 def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
     """Judge an envelope or tombstone at ``head``; returns the conversation after it.
 
+    An opening stands by itself: a body that fails leaves the slot's tier 1 in force, and its
+    sender mute.
+
     Raises:
+        BookBehind: the policy log must be read further first; nothing may move until then.
         GlasslockError: the first check that failed, by its own class and rule.
     """
     gone = item.kind == EntryKind.TOMBSTONE
@@ -112,13 +118,22 @@ def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
             leaf.index,
             [(each.index, each.credential_digest) for each in facts.roster.leaves],
         )
+        claim = Claim(header, envelope.opening, leaf, decode_receipt(item.receipt).leaf, head.time)
+        tier = check(facts.policy, facts.book, state.tiers.get(leaf.index), claim, secret)
+        if tier is not None:
+            state = replace(state, tiers={**state.tiers, leaf.index: tier})
         chain = Chain(
             header.tau, header.digest, chain_start(slot_key(secret, header.digest)), 0, None
         )
     key, following = chain_step(chain.key, chain.m)
     opened = None
     if isinstance(envelope, Envelope):
-        opened = open_body(key, envelope.message_header, envelope.body, leaf.signer)
+        try:
+            opened = open_body(key, envelope.message_header, envelope.body, leaf.signer)
+        except GlasslockError as failure:
+            mute = {**state.chains, leaf.index: replace(chain, mute=True)}
+            closes = {**state.closes, leaf.index: None}
+            return Received(replace(state, chains=mute, closes=closes), leaf, None, failure)
     after = replace(chain, key=following, m=chain.m + 1, last=envelope.digest)
     close = Close(state.epoch, chain.tau, after.m, envelope.digest)
     state = replace(
@@ -126,7 +141,7 @@ def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
         chains={**state.chains, leaf.index: after},
         closes={**state.closes, leaf.index: close},
     )
-    return Received(state, leaf, opened, envelope.digest)
+    return Received(state, leaf, opened)
 
 
 def refused(state: GroupState, item: EntryItem) -> GroupState:

@@ -19,7 +19,10 @@ from glasslock.client.store import Store
 from glasslock.errors import GlasslockError, TransportError, VerificationError
 from glasslock.mls import Device
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import ClientStream, HttpClient
+from glasslock.runtime.http import ClientStream, HttpClient, fetch
+from glasslock.tlog.follow import Replica, TrustedLog
+from glasslock.tlog.quorum import QuorumFile
+from glasslock.tlog.reader import catch_up
 from glasslock.wire import api
 from glasslock.wire.policy import Policy
 
@@ -27,6 +30,8 @@ T = TypeVar("T")
 
 TICK_SECONDS: Final = 0.5
 PAUSE: Final = 0.01
+LOG_PAUSE: Final = 0.5
+LOG_PAUSES: Final = 60
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 30.0
 EVENTS: Final = 10_000
@@ -50,6 +55,7 @@ class Running:
         self.online = asyncio.Event()
         self._failure: GlasslockError | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._logs: dict[bytes, Replica | None] = {}
         self.session = self._load()
 
     def _load(self) -> Session:
@@ -72,6 +78,7 @@ class Running:
         self._tasks = [
             asyncio.create_task(self._stay_connected()),
             asyncio.create_task(self._tick()),
+            asyncio.create_task(self._read_logs()),
         ]
         try:
             await asyncio.wait_for(self.online.wait(), seconds)
@@ -179,6 +186,44 @@ class Running:
             except GlasslockError as error:
                 self._failure = error
 
+    async def _read_logs(self) -> None:
+        while True:
+            for policy in list(self.session.policies.values()):
+                try:
+                    await self._read_log(policy)
+                except GlasslockError as error:
+                    self._failure = error
+                    if isinstance(error, VerificationError):
+                        self._tell(Warned(b"", error.rule or error.slug, 0, str(error)))
+            for _ in range(LOG_PAUSES):
+                await asyncio.sleep(LOG_PAUSE)
+                if self.session.wants_log or self.session.policies.keys() != self._logs.keys():
+                    break
+
+    async def _read_log(self, policy: Policy) -> None:
+        """Read a policy's log on from where this device stands; stored before it is used."""
+        replica = self._logs.get(policy.digest)
+        if replica is None:
+            replica = self._logs[policy.digest] = _start(self.store, policy)
+        if policy.access is None or replica is None:
+            return
+        url = replica.log.quorum.log_url(policy.access.policy_origin)
+        if url is None:
+            return
+        http = HttpClient(url)
+        try:
+            reached, found = await fetch(http, catch_up(replica, self.clock.now()))
+        finally:
+            await http.close()
+        entries = [(each.index, each.checkpoint.median_time, each.entry) for each in found]
+        async with self._lock:
+            self.store.put_log(policy.digest, reached, entries)
+            self._logs[policy.digest] = reached
+            checkpoint = reached.log.checkpoint
+            time = 0 if checkpoint is None else checkpoint.median_time
+            self.session.log_read(policy.digest, entries, time)
+            await self._pump()
+
     async def _learn_policies(self) -> None:
         key, policies = await ask_provider(self.url)
         if key != self.provider_key:
@@ -227,6 +272,14 @@ class Running:
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(event)
+
+
+def _start(store: Store, policy: Policy) -> Replica | None:
+    """Return how far a policy's log was read; None for a policy without one."""
+    if policy.access is None:
+        return None
+    quorum = QuorumFile.parse(policy.access.quorum)
+    return store.replica(policy.digest, Replica(TrustedLog(quorum, policy.access.policy_origin)))
 
 
 async def ask_provider(url: str) -> tuple[bytes, list[Policy]]:

@@ -42,6 +42,15 @@ MIGRATIONS: Final = (
         evidence BLOB NOT NULL, PRIMARY KEY (group_id, position, rule)
     ) STRICT, WITHOUT ROWID;
 
+    CREATE TABLE log_entries (
+        policy BLOB NOT NULL, idx INTEGER NOT NULL, time INTEGER NOT NULL, entry BLOB NOT NULL,
+        PRIMARY KEY (policy, idx)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE log_state (
+        policy BLOB PRIMARY KEY, note BLOB NOT NULL, nodes BLOB NOT NULL, time INTEGER NOT NULL
+    ) STRICT;
+
     CREATE TABLE invitations (group_id BLOB PRIMARY KEY, item BLOB NOT NULL) STRICT;
     """,
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from glasslock.client.sealed import Book, Sealed, make, slot_statement
 from glasslock.client.state import GroupState, Sending
 from glasslock.errors import StateError
 from glasslock.mls import Roster
@@ -17,6 +18,7 @@ from glasslock.sealing.body import make_message
 from glasslock.sealing.slots import chain_start, chain_step, slot_key
 from glasslock.wire.codec import encode
 from glasslock.wire.envelope import Envelope, Opening, Seen, SlotHeader
+from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy
 from glasslock.wire.shape import Fields, expect_text
 
@@ -47,13 +49,35 @@ class Self:
     roster: Roster
     leaf: int
     sign: Callable[[str, bytes], bytes]
+    book: Book | None = None
 
 
-def open_slot(me: Self, state: GroupState, tau: int) -> tuple[GroupState, SlotHeader]:
+@dataclass(frozen=True, slots=True)
+class OpenedSlot:
+    """A slot just opened: its header, and its seal under a policy with keyholders."""
+
+    header: SlotHeader
+    sealed: Sealed | None = None
+
+    def opening(self, me: Self) -> Opening:
+        """Return the opening of its first envelope, signed where there is a seal."""
+        if self.sealed is None:
+            return Opening(self.header.encoded)
+        statement = slot_statement(self.header, self.sealed.seal.digest)
+        return self.sealed.opening(self.header, me.sign(Label.SIGN_SLOT, statement))
+
+    def upload(self) -> bytes | None:
+        """Return what travels beside that envelope."""
+        return None if self.sealed is None else self.sealed.upload()
+
+
+def open_slot(me: Self, state: GroupState, tau: int, now: int) -> tuple[GroupState, OpenedSlot]:
     """Open slot ``tau`` for the own leaf; the secret it comes from is gone afterwards.
 
     Raises:
         SlotErased: this device has used the slot in this epoch.
+        BookBehind: the policy log was not read lately enough.
+        SeatsVacant: too few keyholders have a key for the day.
     """
     leaf = me.roster.leaf(me.leaf)
     secret, state = state.secret(
@@ -72,26 +96,33 @@ def open_slot(me: Self, state: GroupState, tau: int) -> tuple[GroupState, SlotHe
         close=state.closes.get(me.leaf),
         seen=Seen(state.head.position, state.head.head),
     )
+    opened = OpenedSlot(header)
+    if me.policy.access is not None:
+        header, sealed, tier = make(
+            me.policy, me.book, state.tiers.get(me.leaf), header, secret, now
+        )
+        opened = OpenedSlot(header, sealed)
+        state = replace(state, tiers={**state.tiers, me.leaf: tier})
     chain = chain_start(slot_key(secret, header.digest))
-    return replace(state, sending=Sending(tau, header.digest, chain, 0, None)), header
+    return replace(state, sending=Sending(tau, header.digest, chain, 0, None)), opened
 
 
 def write(
-    me: Self, state: GroupState, content: bytes, fresh: bytes, header: SlotHeader | None
+    me: Self, state: GroupState, content: bytes, fresh: bytes, opened: OpenedSlot | None
 ) -> tuple[Envelope, GroupState, Place]:
-    """Return the next envelope of the open slot; ``header`` stands with message 0.
+    """Return the next envelope of the open slot; ``opened`` stands with message 0.
 
     Raises:
         StateError: no slot is open.
         WireError: the content is too long.
     """
     sending = state.sending
-    if sending is None or (sending.m == 0) != (header is not None):
+    if sending is None or (sending.m == 0) != (opened is not None):
         raise StateError("no slot is open for this message", rule="sending.slot")
     key, following = chain_step(sending.key, sending.m)
     place = (sending.slot, sending.m, sending.last)
     message_header, body = make_message(key, place, content, fresh, me.sign)
-    opening = None if header is None else Opening(header.encoded)
+    opening = None if opened is None else opened.opening(me)
     envelope = Envelope(message_header.encoded, body, opening)
     after = replace(sending, key=following, m=sending.m + 1, last=envelope.digest)
     return envelope, replace(state, sending=after), (state.epoch, sending.tau, sending.m)

@@ -8,7 +8,7 @@ storing fails, the session is thrown away and loaded again from disk, where noth
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,7 @@ from glasslock.errors import (
     VerificationError,
 )
 from glasslock.mls import Device, Engine
+from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.receipt import verify_receipt
 from glasslock.wire import api
 from glasslock.wire.codec import encode
@@ -39,6 +40,7 @@ LAST_RESORT_SECONDS: Final = 3 * 86_400
 FRESH: Final = 32
 
 Random = Callable[[int], bytes]
+LogEntry = tuple[int, int, bytes]
 Answer = Callable[[Effects, api.ProviderFrame, int], None]
 
 
@@ -50,6 +52,7 @@ class Loaded:
     engine: Engine
     provider_key: bytes
     policies: dict[bytes, Policy]
+    books: dict[bytes, PolicyBook] = field(default_factory=dict)
     conversations: dict[bytes, Conversation] = field(default_factory=dict)
     outbox: dict[int, Outgoing] = field(default_factory=dict)
     invitations: dict[bytes, api.InboxItem] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Session:
         self.device = loaded.device
         self.engine = loaded.engine
         self.policies = loaded.policies
+        self.books = loaded.books
         self.conversations = loaded.conversations
         self._provider_key = loaded.provider_key
         self._outbox = loaded.outbox
@@ -86,6 +90,8 @@ class Session:
         self._made_last_resort: bytes | None = None
         self._publishing = False
         self.online = False
+        for conversation in self.conversations.values():
+            conversation.book = self.books.get(conversation.policy.digest)
         self.membership = Membership(self, loaded.invitations)
 
     # -- the stream ---------------------------------------------------------------------------
@@ -190,6 +196,40 @@ class Session:
 
     def _tell(self, frame: api.DeviceFrame) -> None:
         self._ready.append(Effects(frames=[frame]))
+
+    # -- policy logs --------------------------------------------------------------------------
+
+    @property
+    def wants_log(self) -> bool:
+        """Whether something waits for a policy log to be read on."""
+        return any(conversation.wants_book for conversation in self.conversations.values())
+
+    def log_read(self, policy: bytes, entries: Sequence[LogEntry], time: int) -> None:
+        """Take in what a policy's log had: entries (index, time, bytes) that are proven in it.
+
+        ``time`` is how fresh the log was, by its witnesses.
+        """
+        book = self.books.setdefault(policy, PolicyBook())
+        for index, when, entry in entries:
+            book.add(entry, index, when)
+        book.seen(time)
+        for conversation in self.conversations.values():
+            if conversation.policy.digest == policy:
+                conversation.book = book
+                conversation.wants_book = False
+
+    def position(self, policy: Policy) -> int:
+        """Return where a policy stands in its log, 0 for one without keyholders.
+
+        Raises:
+            VerificationError: it is not there, or the log was never read.
+        """
+        if policy.access is None:
+            return 0
+        book = self.books.get(policy.digest)
+        if book is None:
+            raise VerificationError("the policy's log was not read yet", rule="policy.unread")
+        return book.position(policy.digest)
 
     # -- verdicts -----------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from glasslock.errors import StorageError, WireError
+from glasslock.sealing.seal import SeatKeys
 from glasslock.sealing.slots import SlotErased, SlotTree, leaf_secret
 from glasslock.wire.codec import encode
 from glasslock.wire.entry import Head
@@ -45,6 +46,19 @@ class Sending:
     last: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A leaf's tier 1 in force: its header as bytes, its digest, and the seat keys still needed.
+
+    ``keys`` are those of the slot after the last one accepted: nothing older can be had from them.
+    """
+
+    day: int
+    header: bytes
+    digest: bytes
+    keys: SeatKeys = field(repr=False)
+
+
 @dataclass(frozen=True)
 class GroupState:
     """A conversation in its current epoch.
@@ -63,6 +77,7 @@ class GroupState:
     secrets: Mapping[tuple[int, int], bytes] = field(default_factory=dict, repr=False)
     chains: Mapping[int, Chain] = field(default_factory=dict)
     closes: Mapping[int, Close | None] = field(default_factory=dict)
+    tiers: Mapping[int, Tier] = field(default_factory=dict)
     sending: Sending | None = None
     own_position: int = 0
     refreshed: int = 0
@@ -122,6 +137,10 @@ class GroupState:
                     (leaf, None if c is None else (c.epoch, c.tau, c.count, c.last))
                     for leaf, c in sorted(self.closes.items())
                 ],
+                [
+                    (leaf, t.day, t.header, t.digest, t.keys.value())
+                    for leaf, t in sorted(self.tiers.items())
+                ],
                 None
                 if sending is None
                 else (sending.tau, sending.slot, sending.key, sending.m, sending.last),
@@ -137,7 +156,7 @@ USED: Final = U32
 def decode_state(data: bytes) -> GroupState:
     """Read a stored state; raises ``StorageError`` when it is damaged or of another version."""
     try:
-        return _read(Fields.of(data, "group state", 13, limit=MAX_STATE))
+        return _read(Fields.of(data, "group state", 14, limit=MAX_STATE))
     except WireError as error:
         raise StorageError("a stored conversation is damaged", rule="state.format") from error
 
@@ -154,6 +173,7 @@ def _read(fields: Fields) -> GroupState:
         secrets=dict(_secrets(fields.nested("secrets"))),
         chains=dict(_chains(fields.nested("chains"))),
         closes=dict(_closes(fields.nested("closes"))),
+        tiers=dict(_tiers(fields.nested("tiers"))),
         sending=fields.maybe(lambda: _sending(fields.nested("sending", 5))),
         own_position=fields.uint(),
         refreshed=fields.uint(),
@@ -195,6 +215,21 @@ def _closes(fields: Fields) -> Iterable[tuple[int, Close | None]]:
 def _close(item: Fields) -> Close:
     fields = item.nested("close", 4)
     return Close(fields.uint(), fields.uint(U32), fields.uint(U32), fields.digest())
+
+
+def _tiers(fields: Fields) -> Iterable[tuple[int, Tier]]:
+    while not fields.done:
+        item = fields.nested("tier", 5)
+        leaf = item.uint(U32)
+        yield (
+            leaf,
+            Tier(
+                item.uint(U32),
+                item.bytes(4_096),
+                item.digest(),
+                SeatKeys.read(item.nested("seat keys", 2)),
+            ),
+        )
 
 
 def _sending(fields: Fields) -> Sending:

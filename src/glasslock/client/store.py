@@ -19,9 +19,11 @@ from glasslock.client.state import GroupState, decode_state
 from glasslock.errors import StorageError
 from glasslock.mls import Device, Engine
 from glasslock.runtime.sqlite import Database
+from glasslock.sealing.book import PolicyBook
+from glasslock.tlog.follow import Replica
 from glasslock.wire import api
 from glasslock.wire.policy import Policy, decode_policy
-from glasslock.wire.shape import U32, Fields
+from glasslock.wire.shape import DIGEST, U32, Fields
 
 DEVICE_SCOPE: Final = b""
 
@@ -84,6 +86,49 @@ class Store:
         self._db.execute(
             "INSERT INTO policies VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, document)
         )
+
+    # -- policy logs --------------------------------------------------------------------------
+
+    def put_log(
+        self, policy: bytes, replica: Replica, entries: Sequence[tuple[int, int, bytes]]
+    ) -> None:
+        """Keep how far a policy's log was read, with the new entries (index, time, bytes)."""
+        checkpoint = replica.log.checkpoint
+        if checkpoint is None:
+            return
+        with self._db.transaction("log"):
+            self._db.executemany(
+                "INSERT INTO log_entries VALUES (?, ?, ?, ?)",
+                [(policy, index, time, entry) for index, time, entry in entries],
+            )
+            self._db.execute(
+                "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?, ?)",
+                (policy, checkpoint.note, b"".join(replica.nodes), checkpoint.median_time),
+            )
+
+    def replica(self, policy: bytes, start: Replica) -> Replica:
+        """Return how far a policy's log was read; ``start`` when it never was.
+
+        Raises:
+            VerificationError: what is stored does not hold under the policy's quorum.
+        """
+        row = self._db.one("SELECT note, nodes FROM log_state WHERE policy = ?", (policy,))
+        if row is None:
+            return start
+        nodes = [row[1][at : at + DIGEST] for at in range(0, len(row[1]), DIGEST)]
+        return start.restore(row[0], nodes)
+
+    def _books(self) -> dict[bytes, PolicyBook]:
+        books: dict[bytes, PolicyBook] = {}
+        for policy, time in self._db.all("SELECT policy, time FROM log_state"):
+            books[policy] = book = PolicyBook()
+            rows = self._db.all(
+                "SELECT entry, idx, time FROM log_entries WHERE policy = ? ORDER BY idx", (policy,)
+            )
+            for entry, index, when in rows:
+                book.add(entry, index, when)
+            book.seen(time)
+        return books
 
     # -- a step -------------------------------------------------------------------------------
 
@@ -208,7 +253,7 @@ class Store:
             for digest, document in self._db.all("SELECT digest, document FROM policies")
         }
         outbox = {item.number: item for item in self._outbox()}
-        loaded = Loaded(device, engine, provider_key, policies, outbox=outbox)
+        loaded = Loaded(device, engine, provider_key, policies, self._books(), outbox=outbox)
         for group_id, policy, state in self._db.all("SELECT group_id, policy, state FROM groups"):
             if policy not in policies:
                 raise StorageError("the policy of a conversation is missing", rule="store.policy")

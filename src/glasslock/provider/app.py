@@ -13,19 +13,35 @@ from glasslock.errors import Denied, GlasslockError, StateError, TransportError,
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
 from glasslock.provider import directory, ingest
+from glasslock.provider.archive import Archive
 from glasslock.provider.batch import Batcher, Outcome, Request, refused
 from glasslock.provider.config import ProviderConfig, none_policy
 from glasslock.provider.schema import MIGRATIONS
 from glasslock.provider.store import Store
 from glasslock.runtime.clock import Clock, SystemClock
-from glasslock.runtime.files import private_folder
-from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, Stream, StreamRoute, build_app
+from glasslock.runtime.files import private_folder, read_limited
+from glasslock.runtime.http import (
+    HttpClient,
+    HttpRequest,
+    HttpRoute,
+    Reply,
+    Stream,
+    StreamRoute,
+    build_app,
+    fetch,
+)
 from glasslock.runtime.keys import load_or_create_seed
 from glasslock.runtime.logs import Log
 from glasslock.runtime.service import bind, every, run_service
 from glasslock.runtime.sqlite import Database, GroupCommit, WritePoint, no_point
+from glasslock.sealing.book import check_policy
 from glasslock.signing import SigningKey
+from glasslock.tlog.follow import Replica, TrustedLog
+from glasslock.tlog.quorum import MAX_FILE, QuorumFile
+from glasslock.tlog.reader import catch_up
 from glasslock.wire import api
+from glasslock.wire.policy import Policy
+from glasslock.wire.record import PolicyRecord, decode_record
 
 BATCH: Final = 500
 QUEUE: Final = 1_000
@@ -48,13 +64,23 @@ class Provider:
         self._key = SigningKey.from_seed(load_or_create_seed(folder / "provider.key"))
         self._db = Database.open(folder / "provider.db", MIGRATIONS, point=point)
         self._store = Store(self._db)
+        self._archive = Archive(self._db)
         self._policy = none_policy(config, self._key.public)
         with self._db.transaction("start"):
             self._store.put_policy(self._policy)
-        self._batcher = Batcher(self._db, self._store, self._key)
+        self._log, self._log_http = self._open_log(config)
+        self._batcher = Batcher(self._db, self._store, self._archive, self._key)
         self._commits = GroupCommit(self._run, BATCH)
         self._connections: dict[Device, _Connection] = {}
         self._followers: dict[bytes, set[_Connection]] = {}
+
+    def _open_log(self, config: ProviderConfig) -> tuple[Replica | None, HttpClient]:
+        settings = config.policy_log
+        if settings is None:
+            return None, HttpClient("http://127.0.0.1")
+        text = read_limited(settings.quorum, MAX_FILE).decode(errors="replace")
+        start = Replica(TrustedLog(QuorumFile.parse(text), settings.origin))
+        return self._archive.replica(start), HttpClient(settings.url)
 
     @property
     def key(self) -> bytes:
@@ -75,6 +101,7 @@ class Provider:
         for connection in list(self._connections.values()):
             await connection.stop()
         await self._commits.close()
+        await self._log_http.close()
         self._db.close()
 
     async def ingest(self) -> None:
@@ -198,14 +225,45 @@ class Provider:
         outcome.groups.clear()
         outcome.inboxes.clear()
 
+    async def read_log(self) -> None:
+        """Read the policy log on and serve what it has for this provider.
+
+        Raises:
+            VerificationError: the log does not hold; nothing of it is used.
+            TransportError: it cannot be reached.
+        """
+        if self._log is None:
+            return
+        replica, found = await fetch(self._log_http, catch_up(self._log, self._clock.now()))
+        policies = [policy for each in found if (policy := self._served(each.entry)) is not None]
+        await self._commits.call(lambda: self._keep_log(replica, policies))
+        self._log = replica
+
+    def _served(self, entry: bytes) -> Policy | None:
+        try:
+            record = decode_record(entry)
+            if not isinstance(record, PolicyRecord):
+                return None
+            check_policy(record.signed)
+        except GlasslockError:
+            return None
+        policy = record.signed.policy
+        return policy if policy.provider_key == self._key.public else None
+
+    def _keep_log(self, replica: Replica, policies: Sequence[Policy]) -> None:
+        with self._db.transaction("log"):
+            for policy in policies:
+                self._store.put_policy(policy)
+            self._archive.put_log(replica)
+
     def _close_interval(self) -> None:
         with self._db.transaction("ingest"):
             touched = [
                 ingest.TouchedLine(line, position, head, os.urandom(NONCE_SIZE))
-                for line, position, head in self._store.touched_lines()
+                for line, position, head in self._archive.touched_lines()
             ]
             if touched:
-                self._store.put_ingest(self._clock.now(), touched, ingest.ingest_root(touched))
+                self._archive.put_ingest(self._clock.now(), touched, ingest.ingest_root(touched))
 
 
 class _Connection:
@@ -323,4 +381,8 @@ def run(config: ProviderConfig, clock: Clock | None = None, point: WritePoint = 
     async def ingest() -> None:
         await every(config.clocks.ingest_seconds, provider.ingest, log)
 
-    run_service(build_app(provider.routes(), provider.close), listener, [ingest])
+    async def read_log() -> None:
+        if config.policy_log is not None:
+            await every(config.policy_log.interval_seconds, provider.read_log, log)
+
+    run_service(build_app(provider.routes(), provider.close), listener, [ingest, read_log])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from glasslock.errors import (
@@ -29,6 +30,7 @@ from glasslock.mls import (
     message_info,
 )
 from glasslock.provider import delivery, directory
+from glasslock.provider.archive import Archive
 from glasslock.provider.delivery import Entry, Line
 from glasslock.provider.store import Store
 from glasslock.runtime.problems import error_of
@@ -84,10 +86,11 @@ class _Open:
 class Batcher:
     """Carries out requests against the store."""
 
-    def __init__(self, db: Database, store: Store, key: SigningKey) -> None:
-        """Work on ``store`` over ``db``; ``key`` signs receipts."""
+    def __init__(self, db: Database, store: Store, archive: Archive, key: SigningKey) -> None:
+        """Work on ``store`` and ``archive`` over ``db``; ``key`` signs receipts."""
         self._db = db
         self._store = store
+        self._archive = archive
         self._key = key
         self._lines: dict[bytes, Line] = {}
         self._publics: dict[bytes, PublicGroup] = {}
@@ -155,6 +158,8 @@ class Batcher:
                 return self._claim(request, frame)
             case api.GetGroupInfo() as frame:
                 return self._group_info(request, frame)
+            case api.GetSeal() as frame:
+                return self._seal(request, frame)
             case _:
                 raise WireError("this frame is not expected here", rule="stream.frame")
 
@@ -169,9 +174,15 @@ class Batcher:
             line,
             request.device,
             envelope,
+            frame.upload,
             request.now,
-            lambda position: self._store.head_at(frame.group_id, position),
+            delivery.Lookups(
+                partial(self._store.head_at, frame.group_id),
+                partial(self._archive.tier1_header, frame.group_id),
+            ),
         )
+        if entry.seal is not None:
+            self._archive.put_seal(frame.group_id, entry.head.position, entry.seal)
         leaf = line.roster.of_device(request.device).index
         self._store.put_slot(frame.group_id, leaf, entry.line.slots[leaf])
         self._append(frame.id, entry, request.device)
@@ -266,8 +277,8 @@ class Batcher:
                 head.time,
                 entry.digest,
                 head.head,
-                entry.seal,
-                entry.tier1,
+                None if entry.seal is None else entry.seal.digest,
+                None if entry.seal is None else entry.seal.tier1,
             )
         )
         batch.outcome.groups.add(group_id)
@@ -362,6 +373,14 @@ class Batcher:
             raise Denied("there is no such group", rule="group-info.group")
         info, head = stored
         return api.GroupInfo(frame.id, info, head.position, head.time, head.head)
+
+    def _seal(self, request: Request, frame: api.GetSeal) -> api.ProviderFrame:
+        if self._store.membership(frame.group_id, request.device) is None:
+            raise Denied("this device was never in the group", rule="seal.member")
+        upload = self._archive.seal_upload(frame.group_id, frame.slot)
+        if upload is None:
+            raise Denied("there is no such seal", rule="seal.slot")
+        return api.StoredSeal(frame.id, upload)
 
     def _policy(self, extension: bytes) -> Policy:
         policy = self._store.policy(decode_policy_extension(extension).policy)

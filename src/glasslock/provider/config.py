@@ -19,6 +19,15 @@ class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ingest_seconds: int = 600
 
 
+class PolicyLogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A policy log whose policies for this provider are served: origin, address, quorum file."""
+
+    origin: str
+    url: str
+    quorum: Path
+    interval_seconds: float = 30.0
+
+
 class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of ``glasslock serve``.
 
@@ -29,6 +38,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8440
     clocks: ClockSettings = ClockSettings()
+    policy_log: PolicyLogSettings | None = None
 
 
 def none_policy(config: ProviderConfig, provider_key: bytes) -> Policy:

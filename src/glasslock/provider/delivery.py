@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from glasslock.errors import Conflict, StaleEpoch, StaleSlot, VerificationError
 from glasslock.mls import CommitPreview, Device, Leaf, Roster
+from glasslock.provider.seals import TakenSeal, Tier1At, take_seal
 from glasslock.wire.entry import EntryKind, Head, handshake_digest
 from glasslock.wire.envelope import Envelope, SlotHeader, decode_slot_header
 from glasslock.wire.policy import Policy
@@ -49,20 +50,28 @@ class Entry:
     data: bytes
     head: Head
     line: Line
-    seal: bytes | None = None
-    tier1: bytes | None = None
+    seal: TakenSeal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What a decision may ask of the line's past: heads by position, tier 1 headers by digest."""
+
+    head_at: Callable[[int], bytes | None]
+    tier1_at: Tier1At
 
 
 def append_envelope(
     line: Line,
     sender: Device,
     envelope: Envelope,
+    upload: bytes | None,
     now: int,
-    head_at: Callable[[int], bytes | None],
+    lookups: Lookups,
 ) -> Entry:
     """Judge an envelope that ``sender`` submits at ``now`` (unix seconds).
 
-    ``head_at`` gives the running head at a position of this line.
+    ``upload`` is the encoded seal upload that came beside it.
 
     Raises:
         Denied: the sender has no leaf.
@@ -73,10 +82,14 @@ def append_envelope(
     """
     leaf = line.roster.of_device(sender)
     time = max(now, line.head.time)
+    seal = None
     if envelope.opening is None:
+        if upload is not None:
+            raise VerificationError("a seal goes with an opening", rule="delivery.upload")
         slot = _continue(line, leaf, envelope, time)
     else:
-        slot = _open(line, leaf, envelope, time, head_at)
+        slot, header = _open(line, leaf, envelope, time, lookups)
+        seal = take_seal(line.policy, header, envelope.opening, upload, lookups.tier1_at)
     head = line.head.next(time, envelope.digest)
     slots = {**line.slots, leaf.index: replace(slot, count=slot.count + 1, last=envelope.digest)}
     return Entry(
@@ -85,6 +98,7 @@ def append_envelope(
         envelope.encode(),
         head,
         replace(line, head=head, slots=slots),
+        seal,
     )
 
 
@@ -137,8 +151,8 @@ def _open(
     leaf: Leaf,
     envelope: Envelope,
     time: int,
-    head_at: Callable[[int], bytes | None],
-) -> LeafSlot:
+    lookups: Lookups,
+) -> tuple[LeafSlot, SlotHeader]:
     if envelope.opening is None or envelope.message_header.m != 0:
         raise VerificationError("an opening stands with message 0", rule="delivery.opening")
     header = decode_slot_header(envelope.opening.slot_header)
@@ -150,13 +164,10 @@ def _open(
     check_window(line.policy, header.tau, time)
     before = line.slots.get(leaf.index)
     _check_order(before, header)
-    if header.seen.position > line.head.position or head_at(header.seen.position) != (
-        header.seen.head
-    ):
+    seen = header.seen
+    if seen.position > line.head.position or lookups.head_at(seen.position) != seen.head:
         raise VerificationError("the sender has seen another line", rule="delivery.seen")
-    if line.policy.access is None and envelope.opening.seal_digest is not None:
-        raise VerificationError("this policy has no seals", rule="delivery.seal")
-    return LeafSlot(header.epoch, header.tau, header.digest, 0, b"")
+    return LeafSlot(header.epoch, header.tau, header.digest, 0, b""), header
 
 
 def _check_header(line: Line, leaf: Leaf, header: SlotHeader) -> None:

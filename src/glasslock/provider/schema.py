@@ -62,6 +62,20 @@ MIGRATIONS: Final = (
         message TEXT NOT NULL, epoch INTEGER, PRIMARY KEY (group_id, digest)
     ) STRICT, WITHOUT ROWID;
 
+    CREATE TABLE seals (
+        group_id BLOB NOT NULL, slot BLOB NOT NULL, position INTEGER NOT NULL,
+        tier1 BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (group_id, slot)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE tier1s (
+        group_id BLOB NOT NULL, digest BLOB NOT NULL, header BLOB NOT NULL, encs BLOB NOT NULL,
+        PRIMARY KEY (group_id, digest)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE log_state (
+        origin TEXT PRIMARY KEY, note BLOB NOT NULL, nodes BLOB NOT NULL
+    ) STRICT;
+
     CREATE TABLE inbox (
         account TEXT NOT NULL, device BLOB NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
         data BLOB NOT NULL, group_id BLOB NOT NULL, position INTEGER NOT NULL,

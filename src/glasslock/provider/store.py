@@ -11,14 +11,13 @@ from typing import Any, Final
 from glasslock.errors import StateError
 from glasslock.mls import Device, KeyPackageInfo, PublicGroup, Roster, WriteSet, context_digest
 from glasslock.provider.delivery import Entry, LeafSlot, Line
-from glasslock.provider.ingest import TouchedLine
 from glasslock.runtime.sqlite import Database
 from glasslock.wire.api import EntryItem, InboxItem
-from glasslock.wire.codec import encode
 from glasslock.wire.entry import EntryKind, Head, Receipt
 from glasslock.wire.policy import Policy, decode_policy
 
 EMPTY_DEVICE_HEAD: Final = bytes(32)
+DIGEST: Final = 32
 
 
 class Store:
@@ -409,39 +408,3 @@ class Store:
             " WHERE group_id = ? AND account = ? AND device = ?",
             (position, group_id, device.account, device.device),
         )
-
-    # -- ingest -------------------------------------------------------------------------------
-
-    def touched_lines(self) -> list[tuple[bytes, int, bytes]]:
-        """Return name, position and head of every line that grew, and mark them as taken."""
-        groups = self._db.all(
-            "SELECT group_id, position, head FROM groups WHERE position > ingested"
-        )
-        devices = self._db.all("SELECT account, device, q, head FROM devices WHERE q > ingested")
-        self._db.execute("UPDATE groups SET ingested = position WHERE position > ingested")
-        self._db.execute("UPDATE devices SET ingested = q WHERE q > ingested")
-        lines = [(line_name("group", group), position, head) for group, position, head in groups]
-        lines += [
-            (line_name("device", account, device), q, head) for account, device, q, head in devices
-        ]
-        return sorted(lines)
-
-    def put_ingest(self, time: int, touched: Sequence[TouchedLine], root: bytes) -> None:
-        """Keep an interval's root and leaves."""
-        row = self._db.one("SELECT COALESCE(MAX(interval), 0) + 1 FROM ingest_roots")
-        interval = 1 if row is None else row[0]
-        self._db.execute(
-            "INSERT INTO ingest_roots VALUES (?, ?, ?, ?)", (interval, time, len(touched), root)
-        )
-        self._db.executemany(
-            "INSERT INTO ingest_leaves VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (interval, leaf, item.line, item.position, item.head, item.blind)
-                for leaf, item in enumerate(touched)
-            ],
-        )
-
-
-def line_name(kind: str, *parts: str | bytes) -> bytes:
-    """Return the name of a group's or a device's line among the ingest leaves."""
-    return encode((kind, *parts))

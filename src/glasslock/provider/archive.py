@@ -1,0 +1,115 @@
+"""What the provider keeps for orders and their checks: seals, ingest roots, the policy log's head.
+
+Reads and writes on the same database as the store; decides nothing. Callers hold a transaction
+around everything that belongs together; no method opens its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from glasslock.provider.ingest import TouchedLine
+from glasslock.provider.seals import TakenSeal
+from glasslock.runtime.sqlite import Database
+from glasslock.tlog.follow import Replica
+from glasslock.wire.codec import decode, encode
+from glasslock.wire.seal import Tier1Header, decode_tier1_header
+
+DIGEST: Final = 32
+
+
+class Archive:
+    """The provider's tables for orders over an open database."""
+
+    def __init__(self, db: Database) -> None:
+        """Take over ``db``, opened with ``glasslock.provider.schema.MIGRATIONS``."""
+        self._db = db
+
+    # -- seals --------------------------------------------------------------------------------
+
+    def put_seal(self, group_id: bytes, position: int, taken: TakenSeal) -> None:
+        """Keep a slot's seal, and its tier 1 when that is new."""
+        if taken.new is not None:
+            self._db.execute(
+                "INSERT INTO tier1s VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (group_id, taken.new.digest, taken.new.header, encode(taken.new.encs)),
+            )
+        self._db.execute(
+            "INSERT INTO seals VALUES (?, ?, ?, ?, ?)",
+            (group_id, taken.slot, position, taken.tier1, taken.seal),
+        )
+
+    def tier1_header(self, group_id: bytes, digest: bytes) -> Tier1Header | None:
+        """Return the header of a stored tier 1."""
+        row = self._db.one(
+            "SELECT header FROM tier1s WHERE group_id = ? AND digest = ?", (group_id, digest)
+        )
+        return None if row is None else decode_tier1_header(row[0])
+
+    def seal_upload(self, group_id: bytes, slot: bytes) -> bytes | None:
+        """Return a slot's seal with its tier 1's encapsulations, as they came."""
+        row = self._db.one(
+            "SELECT s.seal, t.encs FROM seals s JOIN tier1s t"
+            " ON t.group_id = s.group_id AND t.digest = s.tier1"
+            " WHERE s.group_id = ? AND s.slot = ?",
+            (group_id, slot),
+        )
+        return None if row is None else encode((row[0], decode(row[1])))
+
+    # -- policy log ---------------------------------------------------------------------------
+
+    def put_log(self, replica: Replica) -> None:
+        """Keep how far the policy log was read."""
+        checkpoint = replica.log.checkpoint
+        if checkpoint is not None:
+            self._db.execute(
+                "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?)",
+                (replica.log.origin, checkpoint.note, b"".join(replica.nodes)),
+            )
+
+    def replica(self, start: Replica) -> Replica:
+        """Return how far the log was read; ``start`` when it never was."""
+        row = self._db.one(
+            "SELECT note, nodes FROM log_state WHERE origin = ?", (start.log.origin,)
+        )
+        if row is None:
+            return start
+        nodes = [row[1][at : at + DIGEST] for at in range(0, len(row[1]), DIGEST)]
+        return start.restore(row[0], nodes)
+
+    # -- ingest -------------------------------------------------------------------------------
+
+    def touched_lines(self) -> list[tuple[bytes, int, bytes]]:
+        """Return name, position and head of every line that grew, and mark them as taken."""
+        groups = self._db.all(
+            "SELECT group_id, position, head FROM groups WHERE position > ingested"
+        )
+        devices = self._db.all("SELECT account, device, q, head FROM devices WHERE q > ingested")
+        self._db.execute("UPDATE groups SET ingested = position WHERE position > ingested")
+        self._db.execute("UPDATE devices SET ingested = q WHERE q > ingested")
+        lines = [(line_name("group", group), position, head) for group, position, head in groups]
+        lines += [
+            (line_name("device", account, device), q, head) for account, device, q, head in devices
+        ]
+        return sorted(lines)
+
+    def put_ingest(self, time: int, touched: Sequence[TouchedLine], root: bytes) -> None:
+        """Keep an interval's root and leaves."""
+        row = self._db.one("SELECT COALESCE(MAX(interval), 0) + 1 FROM ingest_roots")
+        interval = 1 if row is None else row[0]
+        self._db.execute(
+            "INSERT INTO ingest_roots VALUES (?, ?, ?, ?)", (interval, time, len(touched), root)
+        )
+        self._db.executemany(
+            "INSERT INTO ingest_leaves VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (interval, leaf, item.line, item.position, item.head, item.blind)
+                for leaf, item in enumerate(touched)
+            ],
+        )
+
+
+def line_name(kind: str, *parts: str | bytes) -> bytes:
+    """Return the name of a group's or a device's line among the ingest leaves."""
+    return encode((kind, *parts))
