@@ -319,6 +319,71 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time: int
 
 
+class SubmitOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/orders: an encoded IssuedOrder and the 32-byte secret of its commitment."""
+
+    issued: bytes
+    secret: bytes
+
+
+class OrderVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The provider's answer to an order: where its leaf stands, or rule and ground of the no.
+
+    ``index`` is None for an order that nobody known has signed: it is counted, not logged.
+    """
+
+    admitted: bool
+    index: int | None = None
+    commitment: bytes = b""
+    manifest: bytes = b""
+    rule: str | None = None
+    ground: str | None = None
+
+
+class RequestPreview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/previews: an order's document, signed under ``preview`` by its authority."""
+
+    document: bytes
+    time: int
+    signature: bytes
+
+
+class Preview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an order would reach, in numbers, with nothing opened."""
+
+    named: int
+    third_parties: int
+    conversations: int
+    messages: int
+    slots: int
+    days: int
+
+
+class OrderBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """GET /v1/orders/COMMITMENT, by a keyholder of the policy: what it must judge."""
+
+    issued: bytes
+    secret: bytes
+    manifest: bytes
+
+
+class KeptEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An envelope of a granted slot as it is stored, or its tombstone, with its receipt."""
+
+    group_id: bytes
+    position: int
+    kind: str
+    data: bytes
+    receipt: bytes
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """GET /v1/orders/COMMITMENT/evidence, by the issuing authority: the granted ciphertext."""
+
+    manifest: bytes
+    entries: list[KeptEntry]
+
+
 class Added(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Answer of a log to an entry: where it stands, under a checkpoint its quorum cosigned."""
 

@@ -37,6 +37,7 @@ class Label(StrEnum):
     RELEASE = "release"
     ENTRY_DIGEST = "log entry"
     CASE_FILE = "case file"
+    COMMITMENT = "commitment"
 
     # Key derivation: KDF(key, label, ...; L)
     SLOT_TREE = "slot tree"
