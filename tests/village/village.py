@@ -16,7 +16,7 @@ from glasslock.client import Client
 from glasslock.client.events import Event
 from glasslock.mls import SUITE_CLASSIC
 from glasslock.provider.app import Provider
-from glasslock.provider.config import ClockSettings, ProviderConfig
+from glasslock.provider.config import ClockSettings, PolicyLogSettings, ProviderConfig
 from glasslock.runtime.http import build_app
 from glasslock.runtime.service import bind
 
@@ -43,13 +43,16 @@ class Village:
     clock: Clock = field(default_factory=Clock)
     clients: list[Client] = field(default_factory=list)
     url: str = ""
+    policy_log: PolicyLogSettings | None = None
     provider: Provider | None = None
     _server: uvicorn.Server | None = None
     _serving: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Start the provider, on the port it had before if it had one."""
-        config = ProviderConfig(self.folder / "provider", clocks=self.settings)
+        config = ProviderConfig(
+            self.folder / "provider", clocks=self.settings, policy_log=self.policy_log
+        )
         self.provider = Provider(config, self.clock)
         listener = bind("127.0.0.1", int(self.url.rsplit(":", 1)[1]) if self.url else 0)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

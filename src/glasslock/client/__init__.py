@@ -10,6 +10,8 @@ from glasslock.client.events import (
     MembersChanged,
     MessageReceived,
     MessageSent,
+    PolicyChanged,
+    PolicyProposed,
     Warned,
 )
 from glasslock.client.store import Message
@@ -27,5 +29,7 @@ __all__ = [
     "Message",
     "MessageReceived",
     "MessageSent",
+    "PolicyChanged",
+    "PolicyProposed",
     "Warned",
 ]

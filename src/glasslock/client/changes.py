@@ -65,7 +65,10 @@ class Record:
 
 @dataclass
 class Effects:
-    """One step: first everything is stored in one transaction, then sent, then told."""
+    """One step: first everything is stored in one transaction, then sent, then told.
+
+    ``accepted`` says for (group, policy) whether its person's yes is kept or used up.
+    """
 
     rows: list[Row] = field(default_factory=list)
     written: list[WriteSet] = field(default_factory=list)
@@ -76,7 +79,7 @@ class Effects:
     outgoing: list[Outgoing] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    policies: dict[bytes, bytes] = field(default_factory=dict)
+    accepted: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
     invitations: dict[bytes, bytes | None] = field(default_factory=dict)
     meta: dict[str, bytes] = field(default_factory=dict)
     frames: list[DeviceFrame] = field(default_factory=list)
@@ -100,7 +103,7 @@ class Effects:
             or self.outgoing
             or self.settled
             or self.records
-            or self.policies
+            or self.accepted
             or self.invitations
             or self.meta
         )

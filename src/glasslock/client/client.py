@@ -226,9 +226,18 @@ class Client:
         """Yield what happens, from now on and without end; older than 10,000 unread are dropped."""
         return self._running.events()
 
+    async def learn_policies(self) -> list[Policy]:
+        """Ask the provider which policies it serves now; returns all that are known.
+
+        Raises:
+            TransportError: the provider cannot be reached.
+        """
+        await self._running.learn_policies()
+        return self.policies()
+
     def policies(self) -> list[Policy]:
         """Return the policies this provider serves."""
-        return list(self._session.policies.values())
+        return list(self._session.policies.known.values())
 
     def conversations(self) -> list[ConversationView]:
         """Return all conversations this device is in."""
@@ -252,6 +261,13 @@ class Client:
         """Return position and rule of every entry that was refused."""
         return self._store.records(group_id)
 
+    def evidence(self, group_id: bytes, position: int) -> bytes:
+        """Return what was kept of a seal mismatch at ``position``, empty when there was none.
+
+        CBOR array: slot header, signed seal digest, slot signature, own tier 1 and seal digest.
+        """
+        return self._store.evidence(group_id, position)
+
     async def create_conversation(
         self, accounts: Iterable[str] = (), policy: Policy | None = None
     ) -> bytes:
@@ -263,6 +279,7 @@ class Client:
             Denied: the provider refuses; Conflict, TransportError.
         """
         chosen = policy or self._none()
+        await self._running.know(chosen)
         group_id = os.urandom(GROUP_SIZE)
         now = self._clock.now()
         await self._running.operate(lambda: self._session.membership.create(group_id, chosen, now))
@@ -271,7 +288,7 @@ class Client:
         return group_id
 
     def _none(self) -> Policy:
-        for policy in self._session.policies.values():
+        for policy in self.policies():
             if policy.access is None:
                 return policy
         raise StateError("the provider serves no policy without access", rule="client.policy")
@@ -291,6 +308,25 @@ class Client:
     async def refresh(self, group_id: bytes) -> None:
         """Start a new epoch with a fresh leaf key; returns once the commit is merged."""
         await self._running.operate(lambda: self._session.membership.refresh(group_id))
+
+    async def change_policy(self, group_id: bytes, policy: Policy) -> None:
+        """Put a conversation under another policy; returns once the commit is merged here.
+
+        Every other device stops at that commit until its person has accepted the policy.
+
+        Raises:
+            Denied: the provider does not serve the policy.
+            StateError: the conversation is under it, or has stopped.
+            VerificationError: the policy does not stand in its log.
+        """
+        await self._running.know(policy)
+        await self._running.operate(
+            lambda: self._session.membership.change_policy(group_id, policy)
+        )
+
+    async def accept_policy(self, group_id: bytes) -> None:
+        """Go on under a proposed policy after its person has read it; raises ``StateError``."""
+        await self._running.carry_out(lambda: self._session.membership.accept_policy(group_id))
 
     async def accept(self, group_id: bytes) -> None:
         """Join a conversation after its person has read its policy; raises ``StateError``."""

@@ -13,34 +13,48 @@ from typing import Final
 
 from glasslock.client import receive
 from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing, Record
-from glasslock.client.events import Failed, MembersChanged, MessageReceived, Warned
-from glasslock.client.sealed import Book, BookBehind, SlotMismatch
+from glasslock.client.events import (
+    Failed,
+    MembersChanged,
+    MessageReceived,
+    PolicyChanged,
+    PolicyProposed,
+    Warned,
+)
+from glasslock.client.policies import BookBehind, Policies
+from glasslock.client.sealed import SlotMismatch
 from glasslock.client.sending import Draft, Self, audience_of, open_slot, still_for, write
 from glasslock.client.state import GroupState
-from glasslock.errors import Denied, GlasslockError, VerificationError
-from glasslock.mls import Device, Group, Roster, context_digest
+from glasslock.errors import GlasslockError, KeyRejected, StateError, VerificationError
+from glasslock.mls import CommitPreview, Device, Group, Roster, StagedCommit, context_digest
 from glasslock.sealing.roster import SeatsVacant
 from glasslock.sealing.slots import SlotErased, SlotTree, day_of, low_after, root_secret, tau_at
 from glasslock.wire.api import EntryItem, SubmitEnvelope, encode_frame
 from glasslock.wire.codec import encode
 from glasslock.wire.entry import EntryKind, Head
 from glasslock.wire.envelope import Close
-from glasslock.wire.policy import Policy, decode_policy_extension
+from glasslock.wire.policy import Policy
 
 Sign = Callable[[str, bytes], bytes]
 
 HEADS: Final = 4_096
 IN_FLIGHT: Final = 64
 LEAF_SECONDS: Final = 7 * 86_400
+PROPOSED: Final = "policy"
 
 
 @dataclass
 class Conversation:
-    """A group this device is in, with what waits to be read and to be sent."""
+    """A group this device is in, with what waits to be read and to be sent.
+
+    ``stopped`` says why nothing moves; with ``policy`` it is a commit to ``proposed``, which this
+    device's person has not accepted. ``held`` says why nothing is sent.
+    """
 
     group: Group
     state: GroupState
     policy: Policy
+    policies: Policies
     heads: dict[int, bytes] = field(default_factory=dict)
     incoming: deque[EntryItem] = field(default_factory=deque)
     drafts: deque[Draft] = field(default_factory=deque)
@@ -49,9 +63,10 @@ class Conversation:
     merged: list[bytes] = field(default_factory=list)
     committing: bool = False
     newest: int | None = None
-    book: Book | None = None
     wants_book: bool = False
     stopped: str = ""
+    held: str = ""
+    proposed: bytes | None = None
 
     def __post_init__(self) -> None:
         """Read epoch, members and own leaf from the engine."""
@@ -88,11 +103,10 @@ class Conversation:
             except GlasslockError as error:
                 self._stop(effects, item, error)
                 break
-            if item.kind == EntryKind.HANDSHAKE:
-                self.incoming.popleft()
-                self._handshake(effects, item, head)
-                break
             try:
+                if item.kind == EntryKind.HANDSHAKE:
+                    self._handshake(effects, item, head)
+                    break
                 stored += self._envelope(effects, item, head, next_number + stored)
             except BookBehind:
                 self.wants_book = True
@@ -114,7 +128,12 @@ class Conversation:
         count = 0
         try:
             facts = receive.Facts(
-                self.state, self.policy, self.context, self.roster, self.heads.get, self.book
+                self.state,
+                self.policy,
+                self.context,
+                self.roster,
+                self.heads.get,
+                self.policies.book(self.policy),
             )
             got = receive.receive(facts, item, head)
             if got.leaf.index == self.leaf:
@@ -182,20 +201,47 @@ class Conversation:
     def _handshake(self, effects: Effects, item: EntryItem, head: Head) -> None:
         try:
             staged = self.group.stage(item.data)
-            extension = decode_policy_extension(staged.preview.policy)
-            if extension.policy != self.policy.digest:
-                raise Denied("the commit changes the policy", rule="commit.policy")
         except GlasslockError as error:
-            if isinstance(error, Denied):
-                self._stop(effects, item, error)
-                return
             self._warn(effects, item, error)
             self._move(effects, self.state, head)
             return
+        try:
+            policy = self._policy_after(staged.preview, head)
+        except BookBehind:
+            raise
+        except GlasslockError as error:
+            self._stop(effects, item, error)
+            return
+        place = (self.state.group_id, policy.digest)
+        changed = policy.digest != self.policy.digest
+        if changed and place not in self.policies.accepted:
+            self.stopped, self.proposed = PROPOSED, policy.digest
+            effects.events.append(PolicyProposed(*place))
+            return
+        self._merge(effects, item, head, staged, policy)
+        if changed:
+            self.policies.accepted.discard(place)
+            effects.accepted[place] = False
+            effects.events.append(PolicyChanged(*place))
+
+    def _policy_after(self, preview: CommitPreview, head: Head) -> Policy:
+        """Return the policy that a commit leads to; one without this device is not its business.
+
+        Raises:
+            BookBehind: the new policy, or its log, must be read first.
+            VerificationError: it does not stand in its log.
+        """
+        if preview.self_removed or preview.policy == self.group.view.policy:
+            return self.policy
+        return self.policies.named(preview.policy, head.time)
+
+    def _merge(
+        self, effects: Effects, item: EntryItem, head: Head, staged: StagedCommit, policy: Policy
+    ) -> None:
         preview = staged.preview
         root, written = staged.accept()
         effects.take(written)
-        refreshed = self.state.refreshed
+        refreshed, since = self.state.refreshed, self.state.since
         if preview.own:
             self.merged.append(receive.entry_digest(item))
             refreshed = head.time
@@ -205,21 +251,35 @@ class Conversation:
         if root is None:
             self._leave(effects, preview.epoch)
             return
+        if policy.digest != self.policy.digest:
+            self.policy, since = policy, preview.epoch
         state = GroupState(
             group_id=self.state.group_id,
-            policy=self.state.policy,
+            policy=policy.digest,
             epoch=preview.epoch,
             began=head.time,
             head=head,
-            tree=tree_of(
-                root, self.policy, self.state.group_id, preview.epoch, self.context, head.time
-            ),
+            tree=tree_of(root, policy, self.state.group_id, preview.epoch, self.context, head.time),
             closes={k: v for k, v in self.state.closes.items() if k not in preview.removed},
             own_position=self.state.own_position,
             refreshed=refreshed,
+            since=since,
         )
         self._move(effects, state, head)
         effects.events.append(MembersChanged(state.group_id, preview.epoch, self.accounts))
+
+    def accept_policy(self, effects: Effects) -> None:
+        """Go on under the policy that a commit proposes; its person has read it.
+
+        Raises:
+            StateError: nothing was proposed.
+        """
+        if self.proposed is None:
+            raise StateError("no other policy was proposed", rule="policy.proposed")
+        place = (self.state.group_id, self.proposed)
+        self.policies.accepted.add(place)
+        effects.accepted[place] = True
+        self.stopped, self.proposed = "", None
 
     def _leave(self, effects: Effects, epoch: int) -> None:
         group_id = self.state.group_id
@@ -243,20 +303,28 @@ class Conversation:
             return False
         if len(self.in_flight) >= IN_FLIGHT:
             return False
-        me = Self(self.policy, self.context, self.roster, self.leaf, sign, self.book)
         tau = tau_at(self.policy.clocks, max(now, self.state.head.time))
+        me = Self(
+            self.policy,
+            self.context,
+            self.roster,
+            self.leaf,
+            sign,
+            self.policies.book(self.policy),
+        )
         state, opened = self.state, None
         if state.sending is None or state.sending.tau != tau:
             # A new header closes the slot before it, so every verdict must be in and read.
-            if self.in_flight or state.own_position > state.head.position:
+            if self.in_flight or state.own_position > state.head.position or self._passed(tau):
                 return False
             try:
                 state, opened = open_slot(me, state, tau, now)
             except SlotErased:
                 return False
-            except (BookBehind, SeatsVacant):
-                self.wants_book = True
+            except (BookBehind, KeyRejected, SeatsVacant) as error:
+                self._hold(effects, error)
                 return False
+            self.held = ""
         draft = self.drafts[0]
         envelope, state, place = write(me, state, draft.content, fresh, opened)
         self.drafts.popleft()
@@ -278,6 +346,21 @@ class Conversation:
         self.in_flight[envelope.digest] = replace(draft, place=place)
         self.own.add(envelope.digest)
         return True
+
+    def _passed(self, tau: int) -> bool:
+        """Say whether this leaf has used a later slot already: its clock ran back."""
+        last = self.state.closes.get(self.leaf)
+        return last is not None and last.epoch >= self.state.since and tau < last.tau
+
+    def _hold(self, effects: Effects, error: GlasslockError) -> None:
+        """Let the drafts wait for the policy log; say so once when it is for want of keys."""
+        self.wants_book = True
+        rule = error.rule or error.slug
+        if self.held == rule or isinstance(error, BookBehind):
+            return
+        self.held = rule
+        message = self.drafts[0].message
+        effects.events.append(Failed(self.state.group_id, rule, str(error), message))
 
     def hold_back(self, effects: Effects) -> None:
         """Take back what was written for other readers than there are now: its author is asked.
@@ -358,18 +441,3 @@ def tree_of(
     """Return the slot tree of an epoch entered at ``time``."""
     secret = root_secret(root, policy.digest, group_id, epoch, context)
     return SlotTree.from_root(secret).advance(low_after(policy.clocks, time))
-
-
-def policy_of(extension: bytes, policies: dict[bytes, Policy]) -> Policy:
-    """Return the policy a group names.
-
-    Raises:
-        VerificationError: its document is not known.
-    """
-    wanted = decode_policy_extension(extension)
-    policy = policies.get(wanted.policy)
-    if policy is None:
-        raise VerificationError("the policy of this group is not known", rule="policy.unknown")
-    if wanted.canary:
-        raise VerificationError("a canary group is for drills only", rule="policy.canary")
-    return policy

@@ -47,6 +47,22 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyProposed:
+    """A commit puts the conversation under another policy; nothing moves until it is accepted."""
+
+    group_id: bytes
+    policy: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """The conversation stands under another policy, which this device's person has accepted."""
+
+    group_id: bytes
+    policy: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MembersChanged:
     """A commit was merged: who is in the conversation, in which epoch."""
 
@@ -77,5 +93,13 @@ class Warned:
 
 
 Event: TypeAlias = (
-    MessageReceived | MessageSent | Invited | Joined | MembersChanged | Failed | Warned
+    MessageReceived
+    | MessageSent
+    | Invited
+    | Joined
+    | PolicyProposed
+    | PolicyChanged
+    | MembersChanged
+    | Failed
+    | Warned
 )

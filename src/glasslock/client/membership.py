@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from glasslock.client.changes import Effects, Outgoing
-from glasslock.client.conversation import Conversation, policy_of, tree_of
+from glasslock.client.conversation import Conversation, tree_of
 from glasslock.client.events import Invited, Joined, Warned
+from glasslock.client.policies import BookBehind, Policies
 from glasslock.client.state import GroupState
 from glasslock.errors import Denied, GlasslockError, StateError, VerificationError
 from glasslock.mls import (
@@ -21,10 +22,9 @@ from glasslock.mls import (
     context_digest,
     key_package_info,
 )
-from glasslock.sealing.book import PolicyBook
 from glasslock.wire import api
 from glasslock.wire.entry import Head, handshake_digest
-from glasslock.wire.policy import Policy, PolicyExtension, decode_policy_extension
+from glasslock.wire.policy import Policy
 
 DEVICE_SCOPE: Final = b""
 _UNASKED: Final = 0
@@ -37,13 +37,9 @@ class Host(Protocol):
 
     device: Device
     engine: Engine
-    policies: dict[bytes, Policy]
-    books: dict[bytes, PolicyBook]
+    policies: Policies
     conversations: dict[bytes, Conversation]
     online: bool
-
-    def position(self, policy: Policy) -> int:
-        """Return where a policy stands in its log; raises ``VerificationError``."""
 
     def conversation(self, group_id: bytes) -> Conversation:
         """Return a conversation; raises ``StateError``."""
@@ -69,12 +65,13 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A change that a person asked for: what to add and remove, and the promise to keep."""
+    """A change that a person asked for: whom to add and remove, which policy to go under."""
 
     number: int
     group_id: bytes
     add: tuple[bytes, ...] = field(default=(), repr=False)
     remove: tuple[Device, ...] = ()
+    policy: Policy | None = None
     epoch: int = -1
 
 
@@ -89,6 +86,8 @@ class Membership:
         self._open: dict[int, bytes] = {}
         self._creating: dict[bytes, int] = {}
         self._invitations = invitations
+        # Those whose person was not asked yet; all of them are asked again after a start.
+        self._unasked = set(invitations)
         self._next = 0
 
     def _number(self, group_id: bytes) -> int:
@@ -117,11 +116,11 @@ class Membership:
         """Create a group of one under ``policy``; returns the operation's number.
 
         Raises:
+            BookBehind: the policy's log was not read yet.
             VerificationError: the policy does not stand in its log.
         """
         session = self._session
-        position = session.position(policy)
-        extension = PolicyExtension(policy.digest, position).encode()
+        extension = session.policies.extension(policy)
         group, info, root, written = session.engine.create_group(group_id, extension)
         number = self._number(group_id)
         self._creating[group_id] = number
@@ -174,8 +173,8 @@ class Membership:
             group,
             state,
             policy,
+            self._session.policies,
             heads={head.position: head.head},
-            book=self._session.books.get(policy.digest),
         )
         effects.states[view.group_id] = state
         effects.heads.append((view.group_id, head.position, head.head))
@@ -231,6 +230,36 @@ class Membership:
         self._session.enqueue(effects)
         return number
 
+    def change_policy(self, group_id: bytes, policy: Policy) -> int:
+        """Put the group under another policy, which the person has read; returns the operation.
+
+        Raises:
+            BookBehind: the policy's log was not read yet.
+            StateError: the group is under this policy.
+            VerificationError: the policy does not stand in its log.
+        """
+        if self._session.conversation(group_id).policy.digest == policy.digest:
+            raise StateError("the conversation is under this policy", rule="policy.same")
+        self._session.policies.extension(policy)
+        number = self._number(group_id)
+        effects = Effects()
+        self._commit(effects, Operation(number, group_id, policy=policy))
+        self._session.enqueue(effects)
+        return number
+
+    def accept_policy(self, group_id: bytes) -> None:
+        """Go on in a conversation whose proposed policy its person has accepted.
+
+        Raises:
+            StateError: nothing was proposed.
+        """
+        conversation = self._session.conversation(group_id)
+        effects = Effects()
+        conversation.accept_policy(effects)
+        self._session.enqueue(effects)
+        if self._session.online and conversation.newest is None:
+            self._session.follow(group_id, conversation.state.head.position)
+
     def _nobody(self, conversation: Conversation, account: str) -> GlasslockError | None:
         if conversation.roster.of_account(account):
             return None
@@ -273,23 +302,33 @@ class Membership:
             if Device.of(key_package_info(package).member.identity) not in inside
         ]
         remove = [inside[device] for device in operation.remove if device in inside]
-        if (operation.add or operation.remove) and not (add or remove):
+        same = operation.policy is not None and operation.policy == conversation.policy
+        if same or ((operation.add or operation.remove) and not (add or remove)):
             self._finish(effects, operation.number)
             return
         try:
             commit, welcome, info, written = conversation.group.commit(
-                add=add, remove=remove, policy=None
+                add=add, remove=remove, policy=self._extension(operation)
             )
         except GlasslockError as error:
             self._finish(effects, operation.number, error)
             return
         effects.take(written)
+        if operation.policy is not None:
+            # Who proposes a policy has accepted it.
+            place = (operation.group_id, operation.policy.digest)
+            session.policies.accepted.add(place)
+            effects.accepted[place] = True
         conversation.committing = True
         outbox = session.take_outgoing_number()
         frame = api.SubmitHandshake(outbox, operation.group_id, commit, info, welcome)
         digest = handshake_digest(commit)
         self._operations[digest] = replace(operation, epoch=conversation.state.epoch)
         session.post(effects, Outgoing(outbox, operation.group_id, digest, api.encode_frame(frame)))
+
+    def _extension(self, operation: Operation) -> bytes | None:
+        policy = operation.policy
+        return None if policy is None else self._session.policies.extension(policy)
 
     def merged(self, effects: Effects, conversation: Conversation) -> None:
         """Finish the operations whose commits were merged."""
@@ -357,6 +396,7 @@ class Membership:
         """Join a conversation whose policy the person has now accepted.
 
         Raises:
+            BookBehind: the policy's log was not read yet.
             StateError: there is no such invitation.
             VerificationError: the policy does not stand in its log where the group says.
         """
@@ -364,37 +404,65 @@ class Membership:
         if item is None:
             raise StateError("there is no such invitation", rule="join.invitation")
         effects = Effects(invitations={group_id: None})
-        self._join(effects, item, self._session.engine.stage_welcome(item.data))
-        del self._invitations[group_id]
+        staged = self._session.engine.stage_welcome(item.data)
+        self._join(effects, item, staged, self._policy_of(item, staged))
+        self._forget(group_id)
         self._session.enqueue(effects)
 
+    def reconsider(self) -> None:
+        """Look again at invitations that waited for a policy or its log."""
+        for group_id in sorted(self._unasked):
+            effects = Effects()
+            self._welcome(effects, self._invitations[group_id])
+            if not effects.empty:
+                self._session.enqueue(effects)
+
+    @property
+    def wants_book(self) -> bool:
+        """Whether an invitation waits for a policy or its log."""
+        return bool(self._unasked)
+
+    def _forget(self, group_id: bytes) -> None:
+        self._invitations.pop(group_id, None)
+        self._unasked.discard(group_id)
+
     def _welcome(self, effects: Effects, item: api.InboxItem) -> None:
+        group_id = item.group_id
         try:
             staged = self._session.engine.stage_welcome(item.data)
-            policy = policy_of(staged.invitation.policy, self._session.policies)
+            policy = self._policy_of(item, staged)
             if policy.access is not None:
-                self._ask(effects, item, staged, policy)
+                self._keep(effects, item)
+                self._unasked.discard(group_id)
+                accounts = tuple(sorted(Roster.of(staged.invitation.members).accounts))
+                effects.events.append(Invited(group_id, policy.digest, accounts))
                 return
-            self._join(effects, item, staged)
+            self._join(effects, item, staged, policy)
+        except BookBehind:
+            self._keep(effects, item)
+            return
         except GlasslockError as error:
             rule = error.rule or error.slug
-            effects.events.append(Warned(item.group_id, rule, item.position, str(error)))
+            effects.events.append(Warned(group_id, rule, item.position, str(error)))
+        if group_id in self._invitations:
+            self._forget(group_id)
+            effects.invitations[group_id] = None
 
-    def _ask(
+    def _keep(self, effects: Effects, item: api.InboxItem) -> None:
+        if self._invitations.get(item.group_id) != item:
+            self._invitations[item.group_id] = item
+            self._unasked.add(item.group_id)
+            effects.invitations[item.group_id] = api.encode_frame(item)
+
+    def _policy_of(self, item: api.InboxItem, staged: StagedWelcome) -> Policy:
+        if staged.invitation.group_id != item.group_id:
+            raise VerificationError("a Welcome is of another group", rule="join.group")
+        return self._session.policies.named(staged.invitation.policy, item.time)
+
+    def _join(
         self, effects: Effects, item: api.InboxItem, staged: StagedWelcome, policy: Policy
     ) -> None:
-        accounts = tuple(sorted(Roster.of(staged.invitation.members).accounts))
-        self._invitations[item.group_id] = item
-        effects.invitations[item.group_id] = api.encode_frame(item)
-        effects.events.append(Invited(item.group_id, policy.digest, accounts))
-
-    def _join(self, effects: Effects, item: api.InboxItem, staged: StagedWelcome) -> None:
         invitation = staged.invitation
-        if invitation.group_id != item.group_id:
-            raise VerificationError("a Welcome is of another group", rule="join.group")
-        policy = policy_of(invitation.policy, self._session.policies)
-        if decode_policy_extension(invitation.policy).position != self._session.position(policy):
-            raise VerificationError("the policy stands elsewhere in its log", rule="join.position")
         group, root, written = staged.accept(self._session.engine)
         effects.take(written)
         head = Head(item.position, item.time, item.head)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from glasslock.client.sealed import Book, Claim, check
+from glasslock.client.sealed import Book, SlotMismatch, check
 from glasslock.client.state import Chain, GroupState
 from glasslock.errors import GlasslockError, StateError, VerificationError, WireError
 from glasslock.mls import Leaf, Roster
@@ -21,6 +21,7 @@ from glasslock.wire.entry import EntryKind, Head, decode_receipt, handshake_dige
 from glasslock.wire.envelope import (
     Close,
     Envelope,
+    Opening,
     SlotHeader,
     Tombstone,
     decode_envelope,
@@ -56,7 +57,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Received:
-    """An envelope whose slot holds, with the conversation after it; ``failure`` of its body."""
+    """An envelope that could be placed, with the conversation after it.
+
+    ``failure`` is why it is not shown: of its body, or a ``SlotMismatch``.
+    """
 
     state: GroupState
     leaf: Leaf
@@ -118,8 +122,14 @@ def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
             leaf.index,
             [(each.index, each.credential_digest) for each in facts.roster.leaves],
         )
-        claim = Claim(header, envelope.opening, leaf, decode_receipt(item.receipt).leaf, head.time)
-        tier = check(facts.policy, facts.book, state.tiers.get(leaf.index), claim, secret)
+        in_force = state.tiers.get(leaf.index)
+        try:
+            tier = check(
+                facts.policy, facts.book, in_force, header, envelope.opening, secret, head.time
+            )
+        except SlotMismatch as failure:
+            return Received(_closed(state, header, envelope.digest), leaf, None, failure)
+        _check_receipt(item, header, envelope.opening)
         if tier is not None:
             state = replace(state, tiers={**state.tiers, leaf.index: tier})
         chain = Chain(
@@ -142,6 +152,23 @@ def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
         closes={**state.closes, leaf.index: close},
     )
     return Received(state, leaf, opened)
+
+
+def _closed(state: GroupState, header: SlotHeader, last: bytes) -> GroupState:
+    """Return the conversation after a seal mismatch: the slot is closed unread, its secret gone."""
+    chain = Chain(header.tau, header.digest, bytes(len(header.digest)), 1, last, mute=True)
+    return replace(
+        state,
+        chains={**state.chains, header.leaf: chain},
+        closes={**state.closes, header.leaf: None},
+    )
+
+
+def _check_receipt(item: EntryItem, header: SlotHeader, opening: Opening) -> None:
+    """Check that the provider acknowledged this seal; what it did not, no quorum could be given."""
+    leaf = decode_receipt(item.receipt).leaf
+    if (leaf.seal, leaf.tier1) != (opening.seal_digest, header.tier1):
+        raise VerificationError("the receipt is of another seal", rule="receive.seal")
 
 
 def refused(state: GroupState, item: EntryItem) -> GroupState:
@@ -229,5 +256,6 @@ def _check_close(state: GroupState, header: SlotHeader) -> None:
         return
     if header.close != before:
         raise VerificationError("messages of the last slot are missing", rule="receive.close")
-    if header.tau < before.tau or (header.epoch, header.tau) == (before.epoch, before.tau):
+    earlier = before.epoch >= state.since and header.tau < before.tau
+    if earlier or (header.epoch, header.tau) == (before.epoch, before.tau):
         raise VerificationError("this leaf has used the slot already", rule="receive.second-header")

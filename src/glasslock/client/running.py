@@ -49,6 +49,7 @@ class Running:
         self.device = Device.of(store.meta("identity") or b"")
         self._wrap_key = wrap_key
         self._lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS)
         self._futures: dict[int, asyncio.Future[None]] = {}
         self._stream: ClientStream | None = None
@@ -140,13 +141,11 @@ class Running:
         pause = FIRST_PAUSE
         while True:
             try:
-                await self._learn_policies()
+                await self.learn_policies()
                 stream = await ClientStream.connect(self.url, api.STREAM)
                 pause = await self._serve(stream, pause)
             except GlasslockError as error:
-                self._failure = error
-                if isinstance(error, VerificationError):
-                    self._tell(Warned(b"", error.rule or error.slug, 0, str(error)))
+                self._fail(error)
             await asyncio.sleep(pause * (0.5 + os.urandom(1)[0] / 255))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -188,20 +187,51 @@ class Running:
 
     async def _read_logs(self) -> None:
         while True:
-            for policy in list(self.session.policies.values()):
-                try:
-                    await self._read_log(policy)
-                except GlasslockError as error:
-                    self._failure = error
-                    if isinstance(error, VerificationError):
-                        self._tell(Warned(b"", error.rule or error.slug, 0, str(error)))
+            try:
+                if self.session.wants_log:
+                    await self.learn_policies()
+                await self._read_all()
+            except GlasslockError as error:
+                self._fail(error)
             for _ in range(LOG_PAUSES):
                 await asyncio.sleep(LOG_PAUSE)
-                if self.session.wants_log or self.session.policies.keys() != self._logs.keys():
+                unread = self.session.policies.known.keys() != self._logs.keys()
+                if unread or self.session.wants_log:
                     break
 
+    async def _read_all(self) -> None:
+        for policy in list(self.session.policies.known.values()):
+            try:
+                await self.read_log(policy)
+            except GlasslockError as error:
+                self._fail(error)
+
+    def _fail(self, error: GlasslockError) -> None:
+        self._failure = error
+        if isinstance(error, VerificationError):
+            self._tell(Warned(b"", error.rule or error.slug, 0, str(error)))
+
+    async def know(self, policy: Policy) -> None:
+        """Read a policy's log if this device never has.
+
+        Raises:
+            TransportError: it cannot be reached.
+            VerificationError: it does not hold; nothing of it is used.
+        """
+        if self.session.policies.book(policy) is None:
+            await self.read_log(policy)
+
+    async def read_log(self, policy: Policy) -> None:
+        """Read a policy's log on from where this device stands; stored before it is used.
+
+        Raises:
+            TransportError: it cannot be reached.
+            VerificationError: it does not hold; nothing of it is used.
+        """
+        async with self._reading:
+            await self._read_log(policy)
+
     async def _read_log(self, policy: Policy) -> None:
-        """Read a policy's log on from where this device stands; stored before it is used."""
         replica = self._logs.get(policy.digest)
         if replica is None:
             replica = self._logs[policy.digest] = _start(self.store, policy)
@@ -224,15 +254,23 @@ class Running:
             self.session.log_read(policy.digest, entries, time)
             await self._pump()
 
-    async def _learn_policies(self) -> None:
+    async def learn_policies(self) -> None:
+        """Ask the provider which policies it serves.
+
+        Raises:
+            TransportError: it cannot be reached.
+            VerificationError: it is another provider.
+        """
         key, policies = await ask_provider(self.url)
         if key != self.provider_key:
             raise VerificationError("this is another provider", rule="client.provider")
         async with self._lock:
-            new = [policy for policy in policies if policy.digest not in self.session.policies]
+            known = self.session.policies.known
+            new = [policy for policy in policies if policy.digest not in known]
             if new:
                 self.store.note({}, new)
-                self.session.policies.update({policy.digest: policy for policy in new})
+                self.session.learnt(new)
+                await self._pump()
 
     async def _pump(self) -> None:
         """Carry out the session's steps: store, send, tell."""

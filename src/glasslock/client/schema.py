@@ -51,6 +51,10 @@ MIGRATIONS: Final = (
         policy BLOB PRIMARY KEY, note BLOB NOT NULL, nodes BLOB NOT NULL, time INTEGER NOT NULL
     ) STRICT;
 
+    CREATE TABLE accepted (
+        group_id BLOB NOT NULL, policy BLOB NOT NULL, PRIMARY KEY (group_id, policy)
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE invitations (group_id BLOB PRIMARY KEY, item BLOB NOT NULL) STRICT;
     """,
 )

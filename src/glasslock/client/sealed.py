@@ -9,24 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from glasslock import signing
+from glasslock.client.policies import BookBehind
 from glasslock.client.state import Tier
 from glasslock.errors import SealMismatch, StateError, VerificationError
-from glasslock.mls import Leaf
 from glasslock.sealing.roster import REVOCATION_GRACE, DayRoster, StaleRoster, check_roster
 from glasslock.sealing.seal import (
-    SeatKeys,
     Tier1,
     check_seal,
     check_tier1,
     make_seal,
     make_tier1,
 )
+from glasslock.sealing.shares import check_slot_signature, check_tier1_header, check_unsealed
 from glasslock.sealing.slots import day_of
 from glasslock.wire.codec import encode
-from glasslock.wire.entry import ReceiptLeaf
 from glasslock.wire.envelope import Opening, SlotHeader
-from glasslock.wire.labels import Label
 from glasslock.wire.policy import Access, Policy
 from glasslock.wire.seal import Seal, SealUpload, Tier1Header, decode_tier1_header
 
@@ -43,17 +40,15 @@ class Book(Protocol):
         """Return the rosters that an entry at ``at`` may use on ``day``."""
 
 
-class BookBehind(StateError):
-    """The policy log must be read further before this can be judged."""
-
-    slug = "book-behind"
-
-
 class SlotMismatch(SealMismatch):
     """A member sealed a slot to something else than its readers compute."""
 
     slug = "slot-mismatch"
-    evidence = b""
+
+    def __init__(self, found: SealMismatch, evidence: bytes) -> None:
+        """Make the error of what was ``found``; ``evidence`` is what ``_evidence`` writes."""
+        super().__init__(str(found), rule=found.rule)
+        self.evidence = evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +70,6 @@ class Sealed:
         ).encode()
 
 
-def slot_statement(header: SlotHeader, seal_digest: bytes) -> bytes:
-    """Return what the sender signs in the clear: ``cbor([Hh, seal_digest])``."""
-    return encode((header.digest, seal_digest))
-
-
 def make(
     policy: Policy,
     book: Book | None,
@@ -94,6 +84,7 @@ def make(
 
     Raises:
         BookBehind: the policy log was not read lately enough.
+        KeyRejected: two keyholders have the same key.
         SeatsVacant: too few keyholders have a key for the day.
     """
     access = _access(policy)
@@ -101,10 +92,10 @@ def make(
         raise BookBehind("the policy log was not read lately", rule="seal.book")
     day = day_of(policy.clocks, header.tau)
     roster = book.rosters(policy, day, now)[0]
+    roster.check_sendable()
     tier1 = None
-    if tier is not None and tier.day == day and _key_ids(tier) == roster.key_ids:
-        keys, named = tier.keys.at(header.tau), tier.digest
-        first = tier.header
+    if tier is not None and _serves(tier, day, header.tau, roster):
+        keys, named, first = tier.keys.at(header.tau), tier.digest, tier.header
     else:
         tier1, keys = make_tier1(secret, _tier1_header(header, day, roster), roster)
         named, first = tier1.digest, tier1.header.encoded
@@ -113,83 +104,98 @@ def make(
     return header, Sealed(seal, tier1), Tier(day, first, named, keys.at(header.tau + 1))
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a slot's first envelope says of its seal, beside its header."""
-
-    header: SlotHeader
-    opening: Opening
-    leaf: Leaf
-    receipt: ReceiptLeaf
-    time: int
+def _serves(tier: Tier, day: int, tau: int, roster: DayRoster) -> bool:
+    """Say whether a tier 1 in force may be named: same day, same keys, still to be stepped on."""
+    keys = decode_tier1_header(tier.header).key_ids
+    return tier.day == day and keys == roster.key_ids and tier.keys.tau <= tau
 
 
 def check(
-    policy: Policy, book: Book | None, tier: Tier | None, claim: Claim, secret: bytes
+    policy: Policy,
+    book: Book | None,
+    tier: Tier | None,
+    header: SlotHeader,
+    opening: Opening,
+    secret: bytes,
+    time: int,
 ) -> Tier | None:
-    """Recompute tier 1 and seal of another member's slot; returns the tier that follows.
+    """Recompute tier 1 and seal of another member's slot in an entry at ``time`` (unix seconds).
+
+    Returns the tier in force after it, None under a policy without keyholders. ``header`` is the
+    decoded one of ``opening`` and names the leaf's own signer.
 
     Raises:
         BadSignature: the sender has not signed the seal digest; nobody is to blame yet.
         BookBehind: the policy log must be read first.
         StaleRoster: sealed to other keys than the log has.
         SlotMismatch: signed by its sender, and not what its readers compute.
-        VerificationError: header, tier 1 or receipt do not fit each other.
+        VerificationError: opening and tier 1 do not fit the slot or its policy.
     """
-    header, opening = claim.header, claim.opening
     if policy.access is None:
-        if (opening.seal_digest, header.tier1, claim.receipt.seal) != (None, None, None):
-            raise VerificationError("a seal where the policy has none", rule="receive.seal")
+        check_unsealed(header, opening)
         return None
-    digest, signature = opening.seal_digest, opening.signature
-    if digest is None or signature is None or header.tier1 is None:
-        raise VerificationError("the slot is not sealed", rule="receive.unsealed")
-    statement = slot_statement(header, digest)
-    signing.verify(claim.leaf.signer, Label.SIGN_SLOT, statement, signature)
-    if (claim.receipt.seal, claim.receipt.tier1) != (digest, header.tier1):
-        raise VerificationError("the receipt is of another seal", rule="receive.receipt")
+    if opening.seal_digest is None or opening.signature is None or header.tier1 is None:
+        raise VerificationError("this policy asks for a seal", rule="slot.unsealed")
+    check_slot_signature(header, opening.seal_digest, opening.signature)
+    tier1, tier = _tier_of(policy, book, tier, header, opening, secret, time)
+    if tier1 is not None:
+        try:
+            check_tier1(header.tier1, tier1)
+        except SealMismatch as error:
+            raise SlotMismatch(error, _evidence(header, opening, tier1, None)) from error
+    seal = make_seal(secret, header, policy.access.shape, tier.keys)
     try:
-        return _recompute(policy, book, tier, claim, secret)
+        check_seal(opening.seal_digest, seal)
     except SealMismatch as error:
-        mismatch = SlotMismatch(str(error), rule=error.rule)
-        mismatch.evidence = encode((header.encoded, digest, signature))
-        raise mismatch from error
+        raise SlotMismatch(error, _evidence(header, opening, tier1, seal)) from error
+    return replace(tier, keys=tier.keys.at(header.tau + 1))
 
 
-def _recompute(
-    policy: Policy, book: Book | None, tier: Tier | None, claim: Claim, secret: bytes
-) -> Tier:
-    header, first = claim.header, claim.opening.tier1_header
-    day = day_of(policy.clocks, header.tau)
-    if first is not None:
-        named = decode_tier1_header(first)
-        roster = _roster(policy, book, named, claim.time)
-        if named != _tier1_header(header, day, roster):
-            raise VerificationError("a tier 1 is of another slot", rule="receive.tier1-header")
-        own, keys = make_tier1(secret, named, roster)
-        check_tier1(header.tier1, own)
-    else:
-        if tier is None or (tier.day, tier.digest) != (day, header.tier1):
-            raise VerificationError("no such tier 1 is in force", rule="receive.tier1")
-        first, keys = tier.header, tier.keys.at(header.tau)
-    seal = make_seal(secret, header, _access(policy).shape, keys)
-    check_seal(claim.opening.seal_digest, seal)
-    return _following(day, first, header, keys)
+def _tier_of(
+    policy: Policy,
+    book: Book | None,
+    tier: Tier | None,
+    header: SlotHeader,
+    opening: Opening,
+    secret: bytes,
+    time: int,
+) -> tuple[Tier1 | None, Tier]:
+    """Return the tier 1 recomputed, when it is new, and the tier with its keys at the slot."""
+    day, named, first = day_of(policy.clocks, header.tau), header.tier1, opening.tier1_header
+    if first is None:
+        if tier is None or (tier.day, tier.digest) != (day, named):
+            raise VerificationError("no such tier 1 is in force", rule="slot.tier1-missing")
+        return None, replace(tier, keys=tier.keys.at(header.tau))
+    claimed = decode_tier1_header(first)
+    check_tier1_header(header, claimed, policy.clocks)
+    if claimed.tau != header.tau:
+        raise VerificationError("a new tier 1 is of another slot", rule="slot.tier1-new")
+    roster = _roster(policy, book, claimed, time)
+    tier1, keys = make_tier1(secret, claimed, roster)
+    return tier1, Tier(day, first, tier1.digest, keys)
 
 
-def _following(day: int, first: bytes, header: SlotHeader, keys: SeatKeys) -> Tier:
-    return Tier(day, first, header.tier1 or b"", keys.at(header.tau + 1))
+def _evidence(
+    header: SlotHeader, opening: Opening, tier1: Tier1 | None, seal: Seal | None
+) -> bytes:
+    """Return what is kept of a mismatch.
+
+    Array: slot header, signed seal digest, slot signature, own tier 1 digest, own seal digest; the
+    own digests are null where nothing was computed.
+    """
+    own = (None if tier1 is None else tier1.digest, None if seal is None else seal.digest)
+    return encode((header.encoded, opening.seal_digest, opening.signature, *own))
 
 
 def _roster(policy: Policy, book: Book | None, named: Tier1Header, time: int) -> DayRoster:
     if book is None or book.time < time - REVOCATION_GRACE:
         # Anything up to this old may be told by keys that were revoked within the hour.
-        raise BookBehind("the policy log was not read lately", rule="receive.book")
+        raise BookBehind("the policy log was not read lately", rule="seal.book")
     try:
         return check_roster(named, book.rosters(policy, named.day, time))
     except StaleRoster:
         if book.time < time:
-            raise BookBehind("the policy log may have other keys", rule="receive.book") from None
+            raise BookBehind("the policy log may have other keys", rule="seal.book") from None
         raise
 
 
@@ -205,10 +211,6 @@ def _tier1_header(header: SlotHeader, day: int, roster: DayRoster) -> Tier1Heade
         header.tau,
         roster.key_ids,
     )
-
-
-def _key_ids(tier: Tier) -> tuple[bytes | None, ...]:
-    return decode_tier1_header(tier.header).key_ids
 
 
 def _access(policy: Policy) -> Access:

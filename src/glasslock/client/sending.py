@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from glasslock.client.sealed import Book, Sealed, make, slot_statement
+from glasslock.client.sealed import Book, Sealed, make
 from glasslock.client.state import GroupState, Sending
 from glasslock.errors import StateError
 from glasslock.mls import Roster
 from glasslock.sealing.body import make_message
+from glasslock.sealing.shares import slot_signed_content
 from glasslock.sealing.slots import chain_start, chain_step, slot_key
 from glasslock.wire.codec import encode
 from glasslock.wire.envelope import Envelope, Opening, Seen, SlotHeader
@@ -63,7 +64,7 @@ class OpenedSlot:
         """Return the opening of its first envelope, signed where there is a seal."""
         if self.sealed is None:
             return Opening(self.header.encoded)
-        statement = slot_statement(self.header, self.sealed.seal.digest)
+        statement = slot_signed_content(self.header.digest, self.sealed.seal.digest)
         return self.sealed.opening(self.header, me.sign(Label.SIGN_SLOT, statement))
 
     def upload(self) -> bytes | None:
@@ -77,6 +78,7 @@ def open_slot(me: Self, state: GroupState, tau: int, now: int) -> tuple[GroupSta
     Raises:
         SlotErased: this device has used the slot in this epoch.
         BookBehind: the policy log was not read lately enough.
+        KeyRejected: two keyholders have the same key.
         SeatsVacant: too few keyholders have a key for the day.
     """
     leaf = me.roster.leaf(me.leaf)

@@ -16,6 +16,7 @@ from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing
 from glasslock.client.conversation import Conversation
 from glasslock.client.events import Failed, MessageSent
 from glasslock.client.membership import Membership
+from glasslock.client.policies import LogEntry, Policies
 from glasslock.client.sending import Draft
 from glasslock.errors import (
     Conflict,
@@ -25,11 +26,11 @@ from glasslock.errors import (
     VerificationError,
 )
 from glasslock.mls import Device, Engine
-from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.receipt import verify_receipt
 from glasslock.wire import api
 from glasslock.wire.codec import encode
 from glasslock.wire.entry import Receipt, decode_receipt, device_next
+from glasslock.wire.envelope import decode_envelope, decode_slot_header
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy
 from glasslock.wire.shape import Fields
@@ -40,7 +41,6 @@ LAST_RESORT_SECONDS: Final = 3 * 86_400
 FRESH: Final = 32
 
 Random = Callable[[int], bytes]
-LogEntry = tuple[int, int, bytes]
 Answer = Callable[[Effects, api.ProviderFrame, int], None]
 
 
@@ -51,8 +51,7 @@ class Loaded:
     device: Device
     engine: Engine
     provider_key: bytes
-    policies: dict[bytes, Policy]
-    books: dict[bytes, PolicyBook] = field(default_factory=dict)
+    policies: Policies
     conversations: dict[bytes, Conversation] = field(default_factory=dict)
     outbox: dict[int, Outgoing] = field(default_factory=dict)
     invitations: dict[bytes, api.InboxItem] = field(default_factory=dict)
@@ -71,7 +70,6 @@ class Session:
         self.device = loaded.device
         self.engine = loaded.engine
         self.policies = loaded.policies
-        self.books = loaded.books
         self.conversations = loaded.conversations
         self._provider_key = loaded.provider_key
         self._outbox = loaded.outbox
@@ -90,8 +88,6 @@ class Session:
         self._made_last_resort: bytes | None = None
         self._publishing = False
         self.online = False
-        for conversation in self.conversations.values():
-            conversation.book = self.books.get(conversation.policy.digest)
         self.membership = Membership(self, loaded.invitations)
 
     # -- the stream ---------------------------------------------------------------------------
@@ -148,7 +144,8 @@ class Session:
                 self._answered(frame, now)
 
     def _check_clock(self, time: int, now: int) -> None:
-        skew = max((policy.clocks.skew_seconds for policy in self.policies.values()), default=0)
+        known = self.policies.known.values()
+        skew = max((policy.clocks.skew_seconds for policy in known), default=0)
         if abs(time - now) > 2 * skew:
             text = f"this clock and the provider's are {abs(time - now)} seconds apart"
             raise VerificationError(text, rule="session.clock")
@@ -197,49 +194,39 @@ class Session:
     def _tell(self, frame: api.DeviceFrame) -> None:
         self._ready.append(Effects(frames=[frame]))
 
-    # -- policy logs --------------------------------------------------------------------------
+    # -- policies -----------------------------------------------------------------------------
 
     @property
     def wants_log(self) -> bool:
-        """Whether something waits for a policy log to be read on."""
-        return any(conversation.wants_book for conversation in self.conversations.values())
+        """Whether something waits for a policy, or for its log to be read on."""
+        waiting = any(conversation.wants_book for conversation in self.conversations.values())
+        return waiting or self.membership.wants_book
+
+    def learnt(self, policies: Sequence[Policy]) -> None:
+        """Take in policies that the provider serves."""
+        self.policies.known.update({policy.digest: policy for policy in policies})
+        self._try_again()
 
     def log_read(self, policy: bytes, entries: Sequence[LogEntry], time: int) -> None:
-        """Take in what a policy's log had: entries (index, time, bytes) that are proven in it.
+        """Take in what a policy's log had; see ``Policies.log_read``."""
+        self.policies.log_read(policy, entries, time)
+        self._try_again()
 
-        ``time`` is how fresh the log was, by its witnesses.
-        """
-        book = self.books.setdefault(policy, PolicyBook())
-        for index, when, entry in entries:
-            book.add(entry, index, when)
-        book.seen(time)
+    def _try_again(self) -> None:
         for conversation in self.conversations.values():
-            if conversation.policy.digest == policy:
-                conversation.book = book
-                conversation.wants_book = False
-
-    def position(self, policy: Policy) -> int:
-        """Return where a policy stands in its log, 0 for one without keyholders.
-
-        Raises:
-            VerificationError: it is not there, or the log was never read.
-        """
-        if policy.access is None:
-            return 0
-        book = self.books.get(policy.digest)
-        if book is None:
-            raise VerificationError("the policy's log was not read yet", rule="policy.unread")
-        return book.position(policy.digest)
+            conversation.wants_book = False
+        self.membership.reconsider()
 
     # -- verdicts -----------------------------------------------------------------------------
 
     def _accepted(self, frame: api.Accepted, now: int) -> None:
-        outgoing = self._outbox.pop(frame.id, None)
+        outgoing = self._outbox.get(frame.id)
         if outgoing is None:
             return
         effects = Effects(settled=[outgoing.number])
         self._check_accepted(frame, outgoing)
         self._advance_line(effects, frame, outgoing)
+        del self._outbox[frame.id]
         conversation = self.conversations[outgoing.group_id]
         if outgoing.message is not None:
             conversation.accepted(effects, outgoing.digest, frame.position)
@@ -262,7 +249,8 @@ class Session:
         leaf = receipt.leaf
         claims = (leaf.group_id, leaf.entry, leaf.position, leaf.time, leaf.head)
         facts = (outgoing.group_id, outgoing.digest, frame.position, frame.time, frame.head)
-        if claims != facts:
+        sealed = sealed_in(api.decode_device_frame(outgoing.frame))
+        if claims != facts or (leaf.seal, leaf.tier1) != sealed:
             raise VerificationError("a receipt is of another entry", rule="session.receipt")
 
     def _advance_line(self, effects: Effects, frame: api.Accepted, outgoing: Outgoing) -> None:
@@ -473,6 +461,16 @@ class Session:
 
         self.request(lambda number: api.PutKeyPackages(number, single, last), answer)
         return False
+
+
+def sealed_in(frame: api.DeviceFrame) -> tuple[bytes | None, bytes | None]:
+    """Return the seal digest and tier 1 that a receipt for ``frame`` must name."""
+    if not isinstance(frame, api.SubmitEnvelope):
+        return None, None
+    opening = decode_envelope(frame.envelope).opening
+    if opening is None:
+        return None, None
+    return opening.seal_digest, decode_slot_header(opening.slot_header).tier1
 
 
 def read_line(data: bytes) -> tuple[int, bytes]:

@@ -19,7 +19,7 @@ from glasslock.wire.entry import Head
 from glasslock.wire.envelope import Close
 from glasslock.wire.shape import DIGEST, U32, Fields
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_STATE: Final = 1 << 24
 
 
@@ -65,7 +65,8 @@ class GroupState:
 
     ``secrets`` holds S(i, tau) of leaves that are silent in a slot already used by others;
     ``closes`` the last slot of each leaf that had an accepted message (None: not known, because
-    this device joined later).
+    this device joined later). ``since`` is the epoch that brought the policy, 0 if not known:
+    slots before it are counted by other clocks.
     """
 
     group_id: bytes
@@ -81,6 +82,7 @@ class GroupState:
     sending: Sending | None = None
     own_position: int = 0
     refreshed: int = 0
+    since: int = 0
 
     def secret(
         self, tau: int, leaf: int, leaves: Iterable[tuple[int, bytes]]
@@ -146,6 +148,7 @@ class GroupState:
                 else (sending.tau, sending.slot, sending.key, sending.m, sending.last),
                 self.own_position,
                 self.refreshed,
+                self.since,
             )
         )
 
@@ -156,7 +159,7 @@ USED: Final = U32
 def decode_state(data: bytes) -> GroupState:
     """Read a stored state; raises ``StorageError`` when it is damaged or of another version."""
     try:
-        return _read(Fields.of(data, "group state", 14, limit=MAX_STATE))
+        return _read(Fields.of(data, "group state", 15, limit=MAX_STATE))
     except WireError as error:
         raise StorageError("a stored conversation is damaged", rule="state.format") from error
 
@@ -177,6 +180,7 @@ def _read(fields: Fields) -> GroupState:
         sending=fields.maybe(lambda: _sending(fields.nested("sending", 5))),
         own_position=fields.uint(),
         refreshed=fields.uint(),
+        since=fields.uint(),
     )
 
 

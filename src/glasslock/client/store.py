@@ -13,6 +13,7 @@ from typing import Final
 
 from glasslock.client.changes import Effects, Outgoing, Row
 from glasslock.client.conversation import HEADS, Conversation
+from glasslock.client.policies import Policies
 from glasslock.client.sending import Draft, Place
 from glasslock.client.session import Loaded, read_line
 from glasslock.client.state import GroupState, decode_state
@@ -224,8 +225,13 @@ class Store:
             "INSERT INTO records VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [(r.group_id, r.position, r.rule, r.evidence) for r in effects.records],
         )
-        for digest, document in effects.policies.items():
-            self._put_policy(digest, document)
+        for place, kept in effects.accepted.items():
+            statement = (
+                "INSERT INTO accepted VALUES (?, ?) ON CONFLICT DO NOTHING"
+                if kept
+                else "DELETE FROM accepted WHERE group_id = ? AND policy = ?"
+            )
+            self._db.execute(statement, place)
         for group_id, item in effects.invitations.items():
             if item is None:
                 self._db.execute("DELETE FROM invitations WHERE group_id = ?", (group_id,))
@@ -248,17 +254,17 @@ class Store:
         Raises:
             StorageError: a stored value is damaged.
         """
-        policies = {
-            digest: decode_policy(document)
-            for digest, document in self._db.all("SELECT digest, document FROM policies")
-        }
+        documents = self._db.all("SELECT digest, document FROM policies")
+        known = {digest: decode_policy(document) for digest, document in documents}
+        accepted = self._db.all("SELECT group_id, policy FROM accepted")
+        policies = Policies(known, self._books(), {(group, policy) for group, policy in accepted})
         outbox = {item.number: item for item in self._outbox()}
-        loaded = Loaded(device, engine, provider_key, policies, self._books(), outbox=outbox)
+        loaded = Loaded(device, engine, provider_key, policies, outbox=outbox)
         for group_id, policy, state in self._db.all("SELECT group_id, policy, state FROM groups"):
-            if policy not in policies:
+            if policy not in known:
                 raise StorageError("the policy of a conversation is missing", rule="store.policy")
             loaded.conversations[group_id] = self._conversation(
-                engine, decode_state(state), policies[policy]
+                engine, decode_state(state), known[policy], policies
             )
         for group_id, item in self._db.all("SELECT group_id, item FROM invitations"):
             loaded.invitations[group_id] = _inbox_item(item)
@@ -271,12 +277,15 @@ class Store:
         loaded.next_outgoing = self._next("outbox")
         return loaded
 
-    def _conversation(self, engine: Engine, state: GroupState, policy: Policy) -> Conversation:
+    def _conversation(
+        self, engine: Engine, state: GroupState, policy: Policy, policies: Policies
+    ) -> Conversation:
         group = engine.load_group(self._rows(state.group_id))
         conversation = Conversation(
             group,
             state,
             policy,
+            policies,
             heads=self._heads(state.group_id),
             committing=group.view.pending,
         )
@@ -354,6 +363,15 @@ class Store:
             (group_id,),
         )
         return [(position, rule) for position, rule in rows]
+
+    def evidence(self, group_id: bytes, position: int) -> bytes:
+        """Return what was kept of a mismatch at ``position``, empty when there was none."""
+        row = self._db.one(
+            "SELECT evidence FROM records WHERE group_id = ? AND position = ?"
+            " ORDER BY LENGTH(evidence) DESC LIMIT 1",
+            (group_id, position),
+        )
+        return b"" if row is None else bytes(row[0])
 
 
 def _number(data: bytes | None) -> int:

@@ -14,7 +14,8 @@ from glasslock.provider.seals import TakenSeal
 from glasslock.runtime.sqlite import Database
 from glasslock.tlog.follow import Replica
 from glasslock.wire.codec import decode, encode
-from glasslock.wire.seal import Tier1Header, decode_tier1_header
+from glasslock.wire.seal import PerSeat, encapsulation_digests
+from glasslock.wire.shape import Fields
 
 DIGEST: Final = 32
 
@@ -32,20 +33,27 @@ class Archive:
         """Keep a slot's seal, and its tier 1 when that is new."""
         if taken.new is not None:
             self._db.execute(
-                "INSERT INTO tier1s VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (group_id, taken.new.digest, taken.new.header, encode(taken.new.encs)),
+                "INSERT INTO tier1s VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    group_id,
+                    taken.new.digest,
+                    taken.new.header,
+                    encode(encapsulation_digests(taken.new.encs)),
+                    encode(taken.new.encs),
+                ),
             )
         self._db.execute(
             "INSERT INTO seals VALUES (?, ?, ?, ?, ?)",
             (group_id, taken.slot, position, taken.tier1, taken.seal),
         )
 
-    def tier1_header(self, group_id: bytes, digest: bytes) -> Tier1Header | None:
-        """Return the header of a stored tier 1."""
+    def tier1(self, group_id: bytes, digest: bytes) -> tuple[bytes, PerSeat] | None:
+        """Return header and encapsulation digests of a stored tier 1."""
         row = self._db.one(
-            "SELECT header FROM tier1s WHERE group_id = ? AND digest = ?", (group_id, digest)
+            "SELECT header, enc_digests FROM tier1s WHERE group_id = ? AND digest = ?",
+            (group_id, digest),
         )
-        return None if row is None else decode_tier1_header(row[0])
+        return None if row is None else (row[0], read_digests(row[1]))
 
     def seal_upload(self, group_id: bytes, slot: bytes) -> bytes | None:
         """Return a slot's seal with its tier 1's encapsulations, as they came."""
@@ -108,6 +116,15 @@ class Archive:
                 for leaf, item in enumerate(touched)
             ],
         )
+
+
+def read_digests(data: bytes) -> PerSeat:
+    """Read stored encapsulation digests; raises ``WireError``."""
+    fields = Fields.of(data, "encapsulation digests")
+    found: list[bytes | None] = []
+    while not fields.done:
+        found.append(fields.maybe(fields.digest))
+    return tuple(found)
 
 
 def line_name(kind: str, *parts: str | bytes) -> bytes:

@@ -178,7 +178,7 @@ class Batcher:
             request.now,
             delivery.Lookups(
                 partial(self._store.head_at, frame.group_id),
-                partial(self._archive.tier1_header, frame.group_id),
+                partial(self._archive.tier1, frame.group_id),
             ),
         )
         if entry.seal is not None:
@@ -202,12 +202,14 @@ class Batcher:
         written = staged.accept()
         self._apply(written)
         view = public.view
+        policy = self._policy(view.policy)
         after = replace(
             line,
             epoch=view.epoch,
             context=context_digest(view.context),
             roster=Roster.of(view.members),
-            policy=self._policy(view.policy),
+            policy=policy,
+            since=line.since if policy.digest == line.policy.digest else view.epoch,
         )
         entry = delivery.append_commit(line, frame.commit, preview, after, request.now)
         self._append(frame.id, entry, request.device)

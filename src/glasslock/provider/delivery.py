@@ -30,7 +30,10 @@ class LeafSlot:
 
 @dataclass(frozen=True)
 class Line:
-    """One group as the Delivery Service must know it to judge the next entry."""
+    """One group as the Delivery Service must know it to judge the next entry.
+
+    ``since`` is the epoch that brought the policy: slots before it are counted by other clocks.
+    """
 
     group_id: bytes
     policy: Policy
@@ -39,6 +42,7 @@ class Line:
     roster: Roster
     head: Head
     slots: Mapping[int, LeafSlot] = field(default_factory=dict)
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ def _open(
     _check_header(line, leaf, header)
     check_window(line.policy, header.tau, time)
     before = line.slots.get(leaf.index)
-    _check_order(before, header)
+    _check_order(line.since, before, header)
     seen = header.seen
     if seen.position > line.head.position or lookups.head_at(seen.position) != seen.head:
         raise VerificationError("the sender has seen another line", rule="delivery.seen")
@@ -179,13 +183,14 @@ def _check_header(line: Line, leaf: Leaf, header: SlotHeader) -> None:
         raise VerificationError("the slot header is of another leaf", rule="delivery.leaf")
 
 
-def _check_order(before: LeafSlot | None, header: SlotHeader) -> None:
+def _check_order(since: int, before: LeafSlot | None, header: SlotHeader) -> None:
     close = header.close
     if before is None:
         if close is not None:
             raise VerificationError("there is no slot to close", rule="delivery.close")
         return
-    if header.tau < before.tau or (header.tau, header.epoch) == (before.tau, before.epoch):
+    earlier = before.epoch >= since and header.tau < before.tau
+    if earlier or (header.tau, header.epoch) == (before.tau, before.epoch):
         raise Conflict("this leaf has used the slot already", rule="delivery.second-header")
     if close is None or (close.epoch, close.tau, close.count, close.last) != (
         before.epoch,

@@ -24,7 +24,8 @@ MIGRATIONS: Final = (
     CREATE TABLE groups (
         group_id BLOB PRIMARY KEY, policy BLOB NOT NULL, epoch INTEGER NOT NULL,
         context BLOB NOT NULL, position INTEGER NOT NULL, time INTEGER NOT NULL,
-        head BLOB NOT NULL, group_info BLOB NOT NULL, ingested INTEGER NOT NULL DEFAULT 0
+        head BLOB NOT NULL, group_info BLOB NOT NULL, ingested INTEGER NOT NULL DEFAULT 0,
+        since INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
     CREATE TABLE public_rows (
@@ -68,8 +69,8 @@ MIGRATIONS: Final = (
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE tier1s (
-        group_id BLOB NOT NULL, digest BLOB NOT NULL, header BLOB NOT NULL, encs BLOB NOT NULL,
-        PRIMARY KEY (group_id, digest)
+        group_id BLOB NOT NULL, digest BLOB NOT NULL, header BLOB NOT NULL,
+        enc_digests BLOB NOT NULL, encs BLOB NOT NULL, PRIMARY KEY (group_id, digest)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE log_state (

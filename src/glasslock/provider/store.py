@@ -158,10 +158,11 @@ class Store:
         head = line.head
         self._db.execute(
             "INSERT INTO groups (group_id, policy, epoch, context, position, time, head,"
-            " group_info) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " group_info, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (group_id) DO UPDATE SET policy = excluded.policy,"
             " epoch = excluded.epoch, context = excluded.context, position = excluded.position,"
-            " time = excluded.time, head = excluded.head, group_info = excluded.group_info",
+            " time = excluded.time, head = excluded.head, group_info = excluded.group_info,"
+            " since = excluded.since",
             (
                 line.group_id,
                 line.policy.digest,
@@ -171,6 +172,7 @@ class Store:
                 head.time,
                 head.head,
                 group_info,
+                line.since,
             ),
         )
 
@@ -210,7 +212,8 @@ class Store:
     def line(self, group_id: bytes, public: PublicGroup) -> Line:
         """Load what the delivery decisions need; raises ``StateError`` without the group."""
         row = self._db.one(
-            "SELECT policy, position, time, head FROM groups WHERE group_id = ?", (group_id,)
+            "SELECT policy, position, time, head, since FROM groups WHERE group_id = ?",
+            (group_id,),
         )
         if row is None:
             raise StateError("there is no such group", rule="store.group")
@@ -230,6 +233,7 @@ class Store:
             Roster.of(view.members),
             Head(row[1], row[2], row[3]),
             {leaf: LeafSlot(*rest) for leaf, *rest in slots},
+            row[4],
         )
 
     def group_info(self, group_id: bytes) -> tuple[bytes, Head] | None:
