@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from glasslock.errors import VerificationError
-from glasslock.orders.review import AdmittedOrder
+from glasslock.orders.authority import Authority
+from glasslock.orders.review import AdmittedOrder, AuthenticOrder
 from glasslock.wire.codec import Encodable, Value, decode, encode
 from glasslock.wire.digest import derive, digest
 from glasslock.wire.labels import Label
 from glasslock.wire.leaf import DisclosureLeaf, OrderLeaf
 from glasslock.wire.notice import Field, Letter
+from glasslock.wire.order import Order
 from glasslock.wire.policy import Policy
 
 _ACCOUNT_BUCKETS: Final = (1, 5, 20)
@@ -25,6 +27,8 @@ _COUNT_BUCKETS: Final = (10, 100, 1_000)
 _PERSON: Final = "person "
 # These tell who is concerned: they are opened to those concerned, never in the log.
 _SECRET: Final = ("order", "reference", _PERSON)
+# Stands for the manifest of an order that was refused: there is none.
+NO_MANIFEST: Final = bytes(32)
 CONTEST: Final = "Ask the court of the issuing authority for review; you may have a lawyer do it."
 
 
@@ -37,24 +41,18 @@ class Facts:
     @classmethod
     def of(cls, admitted: AdmittedOrder, manifest: bytes) -> Facts:
         """Return the facts of an order with the digest of its manifest."""
+        found = _about(admitted.order, admitted.issuing, admitted.countersigner, manifest)
         order = admitted.order
-        found: dict[str, Encodable] = {
-            "authority": _who(admitted, "issuing"),
-            "contest": CONTEST,
-            "countersigner": _who(admitted, "countersigner"),
-            "dates": (order.issued, order.expires, order.hold, order.disclose_by),
-            "legal basis": order.legal_basis,
-            "manifest": manifest,
-            "offence": order.offence,
-            "order": order.digest,
-            "policy": order.policy,
-            "reference": order.reference,
-            "scale": (len(order.named), len(order.third_parties), order.slots),
-        }
         for number, account in enumerate(order.accounts):
             mine = [g for g in order.grants if g.account == account]
             grants: Encodable = [(g.group_id, g.recipient, g.spans) for g in mine]
             found[f"{_PERSON}{number:04}"] = (account, int(account in order.named), grants)
+        return cls(tuple((label, encode(value)) for label, value in sorted(found.items())))
+
+    @classmethod
+    def of_refused(cls, refused: AuthenticOrder) -> Facts:
+        """Return the facts of an order that the provider refused: nobody was reached by it."""
+        found = _about(refused.order, refused.issuing, None, NO_MANIFEST)
         return cls(tuple((label, encode(value)) for label, value in sorted(found.items())))
 
     def commitment(self, secret: bytes) -> bytes:
@@ -71,18 +69,48 @@ class Facts:
         )
 
 
-def _who(admitted: AdmittedOrder, role: str) -> Encodable:
-    record = (admitted.issuing if role == "issuing" else admitted.countersigner).record
+def _about(
+    order: Order, issuing: Authority, countersigner: Authority | None, manifest: bytes
+) -> dict[str, Encodable]:
+    return {
+        "authority": _who(issuing),
+        "contest": CONTEST,
+        "countersigner": None if countersigner is None else _who(countersigner),
+        "dates": (order.issued, order.expires, order.hold, order.disclose_by),
+        "legal basis": order.legal_basis,
+        "manifest": manifest,
+        "offence": order.offence,
+        "order": order.digest,
+        "policy": order.policy,
+        "reference": order.reference,
+        "scale": (len(order.named), len(order.third_parties), order.slots),
+    }
+
+
+def _who(authority: Authority) -> Encodable:
+    record = authority.record
     return (record.name, record.owner, record.authority_class)
 
 
 def make_leaf(admitted: AdmittedOrder, policy: Policy, manifest: bytes, secret: bytes) -> OrderLeaf:
     """Return the order leaf: the commitment and coarse buckets."""
-    order = admitted.order
+    facts = Facts.of(admitted, manifest)
+    return _leaf(admitted.order, admitted.issuing, policy, facts, secret)
+
+
+def make_refused_leaf(refused: AuthenticOrder, policy: Policy, secret: bytes) -> OrderLeaf:
+    """Return the order leaf of an authentic order that the provider refused."""
+    facts = Facts.of_refused(refused)
+    return _leaf(refused.order, refused.issuing, policy, facts, secret)
+
+
+def _leaf(
+    order: Order, issuing: Authority, policy: Policy, facts: Facts, secret: bytes
+) -> OrderLeaf:
     return OrderLeaf(
-        commitment=Facts.of(admitted, manifest).commitment(secret),
+        commitment=facts.commitment(secret),
         family=policy.family,
-        authority_class=admitted.issuing.record.authority_class,
+        authority_class=issuing.record.authority_class,
         category=order.grants[0].category,
         accounts=account_bucket(len(order.accounts)),
         slots=count_bucket(order.slots),

@@ -25,7 +25,7 @@ from glasslock.wire.manifest import (
     Manifest,
     NextSlot,
 )
-from glasslock.wire.order import Grant
+from glasslock.wire.order import Grant, Order
 from glasslock.wire.policy import Clocks
 from glasslock.wire.seal import decode_tier1_header
 
@@ -77,7 +77,7 @@ def check_manifest(
     lines = {line.group_id: line for line in manifest.lines}
     for line in manifest.lines:
         check_line(line)
-        _check_span(line, _window(admitted, line.group_id, clocks))
+        _check_span(line, granted_window(admitted.order, line.group_id, clocks))
     slots = tuple(_granted(kept, manifest, admitted, lines) for kept in manifest.slots)
     named = {(s.kept.group_id, s.header.epoch, s.header.leaf, s.header.tau) for s in slots}
     if len(named) != len(slots):
@@ -117,9 +117,9 @@ def check_device_line(line: DeviceLine) -> None:
         raise VerificationError("a device's line is not whole", rule="manifest.device")
 
 
-def _window(admitted: AdmittedOrder, group_id: bytes, clocks: Clocks) -> tuple[int, int]:
+def granted_window(order: Order, group_id: bytes, clocks: Clocks) -> tuple[int, int]:
     """Return the times (unix seconds) between which entries of granted slots can lie."""
-    spans = [s for g in admitted.order.grants if g.group_id == group_id for s in g.spans]
+    spans = [s for g in order.grants if g.group_id == group_id for s in g.spans]
     first = min(span[0] for span in spans) * clocks.slot_seconds
     last = (max(span[1] for span in spans) + 1) * clocks.slot_seconds
     return first - clocks.skew_seconds, last + clocks.skew_seconds

@@ -8,7 +8,7 @@ budget and no store.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NoReturn
 
@@ -42,18 +42,36 @@ RULES: Final[dict[str, str]] = {
     "order.slots": "the order names more slots than the policy allows",
     "order.overlap": "two grants name the same slot of the same sender",
     "order.replayed": "this order was handed in before",
+    "order.conversation": "a conversation is not stored here, or was never under this policy",
+    "order.size": "what the order reaches is more than one case can carry",
 }
 # A request that fails one of these has been signed by nobody we know: it is counted, not logged.
 UNAUTHENTICATED: Final = frozenset({"order.format", "order.policy", "order.issuer"})
 CLOCK_SKEW: Final = 120
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class AuthenticOrder:
+    """An order that its issuing authority has signed; nothing else of it is known to hold."""
+
+    order: Order
+    issuing: Authority
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Refuse: an order is reviewed, not declared; raises ``StateError``."""
+        raise StateError("an order is reviewed, not declared", rule="order.unreviewed")
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer no: the rule that failed and its ground, fit to be logged and shown."""
+    """An answer no: the rule that failed and its ground, fit to be logged and shown.
+
+    ``authentic`` is what was refused, when a registered authority has signed it.
+    """
 
     rule: str
     ground: str
+    authentic: AuthenticOrder | None = field(default=None, compare=False, repr=False)
 
     @property
     def authenticated(self) -> bool:
@@ -81,6 +99,11 @@ class AdmittedOrder:
         """``H("order", document)``."""
         return self.order.digest
 
+    @property
+    def authentic(self) -> AuthenticOrder:
+        """The order as its issuing authority's, for an answer no on other grounds."""
+        return _authentic(self.order, self.issuing)
+
 
 class _Failed(GlasslockError):
     """A rule of the review did not hold."""
@@ -88,22 +111,35 @@ class _Failed(GlasslockError):
     slug = "rule-failed"
 
 
-def refusal(rule: str) -> Refusal:
+def refusal(rule: str, authentic: AuthenticOrder | None = None) -> Refusal:
     """Return the refusal under ``rule``, one of ``RULES``."""
-    return Refusal(rule, RULES[rule])
+    return Refusal(rule, RULES[rule], authentic)
 
 
 def review(
     issued: IssuedOrder, policy: Policy, register: Register, now: int
 ) -> AdmittedOrder | Refusal:
     """Judge an order at ``now`` (unix seconds) under ``policy`` and its ``register``."""
+    authentic = None
     try:
-        return _review(issued, policy, register, now)
+        access, authentic = _authenticate(issued, policy, register)
+        return _judge(issued, authentic, access, policy, register, now)
+    except _Failed as failed:
+        return refusal(failed.rule or "order.format", authentic)
+
+
+def review_scope(order: Order, limits: Limits) -> Refusal | None:
+    """Say whether an order asks for more than a policy allows, whoever signed it (previews)."""
+    try:
+        _check_scope(order, limits)
     except _Failed as failed:
         return refusal(failed.rule or "order.format")
+    return None
 
 
-def _review(issued: IssuedOrder, policy: Policy, register: Register, now: int) -> AdmittedOrder:
+def _authenticate(
+    issued: IssuedOrder, policy: Policy, register: Register
+) -> tuple[Access, AuthenticOrder]:
     try:
         order = decode_order(issued.document)
     except WireError:
@@ -113,6 +149,18 @@ def _review(issued: IssuedOrder, policy: Policy, register: Register, now: int) -
         _fail("order.policy")
     issuing = _signer(register, order.authority, ISSUING, order.issued, "order.issuer")
     _signed(issuing, Label.SIGN_ORDER, issued.document, issued.signature, "order.issuer")
+    return access, _authentic(order, issuing)
+
+
+def _judge(
+    issued: IssuedOrder,
+    authentic: AuthenticOrder,
+    access: Access,
+    policy: Policy,
+    register: Register,
+    now: int,
+) -> AdmittedOrder:
+    order, issuing = authentic.order, authentic.issuing
     countersigner = _signer(
         register, order.countersigner, COUNTERSIGNER, order.issued, "order.countersigner"
     )
@@ -209,4 +257,11 @@ def _make(issued: IssuedOrder, order: Order, *acting: Authority) -> AdmittedOrde
         *zip(names, acting, strict=True),
     ):
         object.__setattr__(made, name, value)
+    return made
+
+
+def _authentic(order: Order, issuing: Authority) -> AuthenticOrder:
+    made = object.__new__(AuthenticOrder)
+    object.__setattr__(made, "order", order)
+    object.__setattr__(made, "issuing", issuing)
     return made
