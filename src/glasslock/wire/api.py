@@ -440,6 +440,7 @@ def _strict(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
         raise WireError("a frame is too long", rule="api.length")
     try:
         value: T = decoder.decode(data)
-    except msgspec.DecodeError as error:
+    # msgspec lets text that is not UTF-8, and depth under a field it skips, through as they are.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError("not a frame of this protocol", rule="api.frame") from error
     return value
