@@ -1,0 +1,199 @@
+"""From releases to slot keys: which releases count, whose share was false, which slots open.
+
+Knows one logged order, its seats and the case keys; does not read a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from glasslock import hpke
+from glasslock.desk.findings import Fault, Gap, Place
+from glasslock.errors import GlasslockError, StateError, VerificationError
+from glasslock.orders.ledger import OrderRecord
+from glasslock.orders.manifest import GrantedSlot
+from glasslock.orders.review import AdmittedOrder
+from glasslock.sealing.releasing import Unlocked, check_release, take_share, unlock
+from glasslock.sealing.shares import (
+    FalseShare,
+    Share,
+    SlotFacts,
+    VerifiedSlot,
+    check_share,
+    combine,
+    verify_slot,
+)
+from glasslock.wire.policy import Access, Policy
+from glasslock.wire.release import Release, ReleasedSlot, decode_release
+from glasslock.wire.seal import encapsulation_digests
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKeyPair:
+    """Both case keys: opening takes agency and court registry together."""
+
+    agency: hpke.DecryptionKey
+    registry: hpke.DecryptionKey
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRelease:
+    """A release that its keyholder signed and announced in the log, for these case keys."""
+
+    release: Release
+    keys: Unlocked = field(repr=False)
+    slots: dict[bytes, ReleasedSlot] = field(repr=False)
+
+
+@dataclass
+class OpenSlots:
+    """Slot keys W by granted slot, and what stands in the way of the others."""
+
+    keys: list[tuple[GrantedSlot, bytes]] = field(default_factory=list, repr=False)
+    gaps: list[Gap] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def place_of(slot: GrantedSlot) -> Place:
+    """Return where a slot opens."""
+    return Place(slot.kept.group_id, slot.kept.position, slot.account, slot.header.tau)
+
+
+def accept_release(
+    data: bytes, order: bytes, access: Access, record: OrderRecord | None = None
+) -> Release:
+    """Return a release of ``order`` signed by the keyholder of the seat it names.
+
+    With ``record``, the log's word on the order, it must have been announced there too.
+
+    Raises:
+        BadSignature: it is not signed by that keyholder.
+        VerificationError: of another order, of a seat that is not there, or without its intent.
+        WireError: it is malformed.
+    """
+    release = decode_release(data)
+    if release.order != order:
+        raise VerificationError("a release is of another order", rule="release.order")
+    if release.seat >= len(access.seats):
+        raise VerificationError("a release is of no seat", rule="release.seat")
+    signer = access.seats[release.seat].signing_key
+    check_release(release, signer)
+    if record is not None and record.intent(release.seat, signer, release.digest) is None:
+        raise VerificationError("a release was not announced in the log", rule="release.intent")
+    return release
+
+
+def accept_releases(
+    releases: Sequence[bytes],
+    admitted: AdmittedOrder,
+    access: Access,
+    record: OrderRecord,
+    keys: CaseKeyPair,
+) -> tuple[list[AcceptedRelease], list[Fault]]:
+    """Return the releases that count, at most one per seat, and what is wrong with the others.
+
+    Raises:
+        StateError: the case keys are not those that the order names.
+    """
+    named = (admitted.agency.key, admitted.registry.key)
+    if (keys.agency.public, keys.registry.public) != named:
+        raise StateError("these are not the case keys that the order names", rule="case.keys")
+    accepted: dict[int, AcceptedRelease] = {}
+    faults: list[Fault] = []
+    for data in releases:
+        try:
+            release = accept_release(data, admitted.digest, access, record)
+            unlocked = unlock(release, keys.agency, keys.registry)
+        except GlasslockError as error:
+            faults.append(_fault_of(data, access, error))
+            continue
+        by_slot = {each.slot: each for each in release.slots}
+        accepted.setdefault(release.seat, AcceptedRelease(release, unlocked, by_slot))
+    return [accepted[seat] for seat in sorted(accepted)], faults
+
+
+def _fault_of(data: bytes, access: Access, error: GlasslockError) -> Fault:
+    """Name whose release failed, as far as the bytes say."""
+    seat, keyholder = -1, "somebody"
+    with contextlib.suppress(GlasslockError, IndexError):
+        seat = decode_release(data).seat
+        keyholder = access.seats[seat].keyholder
+    return Fault(seat, keyholder, error.rule or error.slug, str(error))
+
+
+def verified(slot: GrantedSlot, policy: Policy) -> VerifiedSlot:
+    """Return a granted slot once its seal, tier 1 and signature hold.
+
+    Raises:
+        VerificationError, WireError: as ``verify_slot``, or rule ``slot.unsealed``.
+    """
+    opening = slot.kept.tombstone.opening
+    if opening is None or opening.seal_digest is None or opening.signature is None:
+        raise VerificationError("a slot was opened without a seal", rule="slot.unsealed")
+    facts = SlotFacts(
+        opening.slot_header,
+        opening.seal_digest,
+        opening.signature,
+        slot.kept.seal,
+        slot.tier1.header,
+        encapsulation_digests(slot.tier1.encs),
+    )
+    return verify_slot(facts, policy)
+
+
+def open_slots(
+    granted: Sequence[GrantedSlot],
+    accepted: Sequence[AcceptedRelease],
+    policy: Policy,
+    access: Access,
+) -> OpenSlots:
+    """Combine what was released of each granted slot, and of no other."""
+    opened = OpenSlots()
+    for slot in granted:
+        try:
+            sealed = verified(slot, policy)
+            shares = _shares(sealed, accepted, access, opened.faults)
+            opened.keys.append((slot, combine(sealed, shares)))
+        except GlasslockError as error:
+            opened.gaps.append(Gap(place_of(slot), error.rule or error.slug, str(error)))
+    wanted = {slot.header.digest for slot in granted}
+    for each in accepted:
+        opened.faults.extend(
+            _fault(each, access, "release.ungranted", "released a slot nobody asked for", digest)
+            for digest in each.slots.keys() - wanted
+        )
+    return opened
+
+
+def _shares(
+    sealed: VerifiedSlot,
+    accepted: Sequence[AcceptedRelease],
+    access: Access,
+    faults: list[Fault],
+) -> dict[int, Share]:
+    """Return the shares of a slot that are what was sealed; whose are not is named."""
+    shares: dict[int, Share] = {}
+    place = sealed.header.digest
+    for each in accepted:
+        seat, released = each.release.seat, each.slots.get(place)
+        if sealed.seal.rows[seat] is None:
+            continue
+        if released is None or released.seal != sealed.seal.digest:
+            faults.append(_fault(each, access, "release.short", "left a granted slot out", place))
+            continue
+        try:
+            share = take_share(each.release, each.keys, released)
+            check_share(sealed, share)
+        except (FalseShare, VerificationError) as error:
+            rule = error.rule or error.slug
+            faults.append(_fault(each, access, rule, str(error), place))
+            continue
+        shares[seat] = share
+    return shares
+
+
+def _fault(each: AcceptedRelease, access: Access, rule: str, says: str, slot: bytes) -> Fault:
+    seat = each.release.seat
+    return Fault(seat, access.seats[seat].keyholder, rule, says, slot)
