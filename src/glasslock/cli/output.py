@@ -55,11 +55,13 @@ _CODE_OF: Final[tuple[tuple[type[GlasslockError], str], ...]] = (
 )
 
 HINTS: Final[dict[str, str]] = {
-    "store.passphrase": "the passphrase is the one given when the folder was made",
+    "storage.key": "the passphrase is the one given when the folder was made",
     "keys.passphrase": "the passphrase is the one given when the key file was made",
-    "service.port": "another program listens there; choose another port, or 0 for any free one",
+    "bind.port": "another program listens there; choose another port, or 0 for any free one",
+    "files.read": "is the path right? settings are described by `glasslock serve settings`",
     "storage.full": "free some space and run the same command again; nothing was half-written",
-    "order.clock": "check this machine's clock: it differs from the log's witnesses",
+    "session.clock": "set this machine's clock; messages are kept until it is right",
+    "order.dates": "check the order's dates, and this machine's clock",
     "transport": "is the daemon running, and is the address the one it printed when it started?",
 }
 
