@@ -86,38 +86,26 @@ class Keyholder:
 
 
 @dataclass
-class AccessVillage:
-    """A ``Village`` whose provider reads a policy log, and that log."""
+class PolicyLog:
+    """A log with its witnesses, and the keyholders who write into it."""
 
-    people: Village
+    folder: Path
     logs: LogVillage
+    clocks: Clocks
     keyholders: list[Keyholder] = field(default_factory=list)
     keys: list[PeriodKeyRecord] = field(default_factory=list)
 
     @property
     def clock(self) -> Clock:
-        return self.people.clock
+        return self.logs.clock
 
-    @property
-    def clocks(self) -> Clocks:
-        settings = self.people.settings
-        return Clocks(
-            settings.slot_seconds,
-            settings.slots_per_day,
-            settings.skew_seconds,
-            settings.away_days,
-            settings.ingest_seconds,
-        )
-
-    async def open(self) -> None:
-        """Start log, witnesses and provider, two policy days ago."""
-        self.logs.clock = self.clock
+    async def open(self) -> PolicyLogSettings:
+        """Start log and witnesses, two policy days ago; returns how a provider reads it."""
         self.clock.offset = -2 * self.clocks.day_seconds
         await self.logs.open()
-        quorum = self.people.folder / "quorum"
+        quorum = self.folder / "quorum"
         quorum.write_text(self.quorum, encoding="utf-8")
-        self.people.policy_log = PolicyLogSettings(ORIGIN, self.logs.url, quorum)
-        await self.people.open()
+        return PolicyLogSettings(ORIGIN, self.logs.url, quorum)
 
     @property
     def quorum(self) -> str:
@@ -127,9 +115,10 @@ class AccessVillage:
         log = LogKey(known.log_keys(ORIGIN)[0], self.logs.url)
         return QuorumFile.of([log], known.witnesses, known.needed).text
 
-    def policy(self, name: str, shape: Shape = TWO_CLASSES, clocks: Clocks | None = None) -> Policy:
-        """Return a policy of this village's keyholders, the first ones for the first class."""
-        assert self.people.provider is not None
+    def policy(
+        self, name: str, provider: bytes, shape: Shape, clocks: Clocks | None = None
+    ) -> Policy:
+        """Return a policy of the first keyholders for the first class, and so on."""
         classes, first = [], 0
         for number, (threshold, count) in enumerate(shape):
             seats = tuple(
@@ -139,18 +128,15 @@ class AccessVillage:
             classes.append(KeyholderClass(f"class {number}", threshold, seats))
             first += count
         access = Access(tuple(classes), bytes(32), self.quorum, ORIGIN, "log.test/orders", Limits())
-        key = self.people.provider.key
-        return Policy(name, "test", key, clocks or self.clocks, access)
+        return Policy(name, "test", provider, clocks or self.clocks, access)
 
     async def publish(self, *policies: Policy) -> None:
-        """Put policies into the log, signed by all their seats, and have the provider read it."""
-        assert self.people.provider is not None
+        """Put policies into the log, signed by all their seats."""
         for policy in policies:
             assert policy.access is not None
             signers = [Keyholder.of(j) for j in range(len(policy.access.seats))]
             signatures = tuple(k.signing.sign(Label.SIGN_POLICY, policy.document) for k in signers)
             await self.add(PolicyRecord(SignedPolicy(policy, signatures)))
-        await self.people.provider.read_log()
 
     async def add(self, *records: Record) -> list[int]:
         """Put records into the log."""
@@ -192,6 +178,31 @@ class AccessVillage:
         key = self.keys[number]
         await self.add(self.keyholders[number].end(key.key_id, self.clock.now()))
 
+
+@dataclass
+class AccessVillage(PolicyLog):
+    """A ``Village`` whose provider reads a policy log, and that log; both on one clock."""
+
+    people: Village = field(kw_only=True)
+
+    async def open(self) -> PolicyLogSettings:
+        """Start log, witnesses and provider, two policy days ago."""
+        self.logs.clock = self.people.clock
+        self.people.policy_log = await super().open()
+        await self.people.open()
+        return self.people.policy_log
+
+    def sealed(self, name: str, shape: Shape = TWO_CLASSES, clocks: Clocks | None = None) -> Policy:
+        """Return a policy for this village's provider."""
+        assert self.people.provider is not None
+        return self.policy(name, self.people.provider.key, shape, clocks)
+
+    async def publish(self, *policies: Policy) -> None:
+        """Put policies into the log, and have the provider read it."""
+        await super().publish(*policies)
+        assert self.people.provider is not None
+        await self.people.provider.read_log()
+
     async def read_logs(self, *clients: Client) -> None:
         """Have devices read the log at once."""
         for client in clients or self.people.clients:
@@ -213,6 +224,17 @@ class AccessVillage:
         await self.logs.close()
 
 
+def clocks_of(settings: ClockSettings) -> Clocks:
+    """Return the clocks of a policy like those of a provider's ``none``."""
+    return Clocks(
+        settings.slot_seconds,
+        settings.slots_per_day,
+        settings.skew_seconds,
+        settings.away_days,
+        settings.ingest_seconds,
+    )
+
+
 @contextlib.asynccontextmanager
 async def access_village(
     folder: Path,
@@ -224,10 +246,11 @@ async def access_village(
     """Open a village under one published policy; close everything in it at the end."""
     people = Village(folder / "people", settings)
     people.folder.mkdir(parents=True)
-    place = AccessVillage(people, LogVillage(folder / "logs"))
+    logs = LogVillage(folder / "logs")
+    place = AccessVillage(people.folder, logs, clocks_of(settings), people=people)
     await place.open()
     try:
-        policy = place.policy("sealed", shape)
+        policy = place.sealed("sealed", shape)
         await place.publish(policy)
         await place.publish_keys(sum(count for _, count in shape), vacant)
         yield place, policy

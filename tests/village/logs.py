@@ -109,8 +109,7 @@ class LogVillage:
         """Stop everything."""
         if self.server is not None:
             await self.stop_log()
-        for witness in self.witnesses:
-            await witness.stop()
+        await asyncio.gather(*(witness.stop() for witness in self.witnesses))
 
     @property
     def url(self) -> str:

@@ -87,7 +87,7 @@ async def test_one_sealed_policy_follows_another_with_other_clocks(tmp_path: Pat
             await person.send(group, f"A {person.account}")
             await event(other, MessageReceived)
         clocks = replace(place.clocks, slot_seconds=4, slots_per_day=720)
-        second = place.policy("sealed B", clocks=clocks)
+        second = place.sealed("sealed B", clocks=clocks)
         await place.publish(second)
         assert second.digest in {p.digest for p in await alice.learn_policies()}
         await alice.change_policy(group, second)
@@ -155,12 +155,12 @@ async def test_what_was_written_under_the_old_policy_waits_for_its_author(tmp_pa
 async def test_only_a_policy_that_is_served_and_logged_can_be_proposed(tmp_path: Path) -> None:
     async with access_village(tmp_path) as (place, policy):
         group, alice, bob, _carol = await under_none(place)
-        unlogged = place.policy("never logged")
+        unlogged = place.sealed("never logged")
         with pytest.raises(VerificationError) as raised:
             await alice.change_policy(group, unlogged)
         assert raised.value.rule == "policy.unlogged"
         assert place.people.provider is not None
-        elsewhere = replace(place.policy("of another provider"), provider_key=bytes(range(32)))
+        elsewhere = replace(place.sealed("of another provider"), provider_key=bytes(range(32)))
         await place.publish(elsewhere)
         with pytest.raises(Denied):
             await alice.change_policy(group, elsewhere)
@@ -178,7 +178,7 @@ async def test_a_group_whose_policy_stands_elsewhere_in_the_log_is_not_entered(
     """The creator lies about the position; nobody it invites is even asked."""
     async with access_village(tmp_path) as (place, policy):
         mallory, bob = await place.people.person("mallory"), await place.people.person("bob")
-        other = place.policy("another")
+        other = place.sealed("another")
         await place.publish(other)
         await mallory.learn_policies()
         await bob.learn_policies()
