@@ -1,4 +1,4 @@
-"""``glasslock serve``: run a provider or a log in the foreground until it is told to stop."""
+"""``glasslock serve``: run a provider, log or desk in the foreground until it is told to stop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from glasslock.cli import output
+from glasslock.desk.app import run as run_desk
+from glasslock.desk.config import DeskConfig
 from glasslock.logserver.app import run as run_log
 from glasslock.logserver.config import LogConfig
 from glasslock.provider.app import run as run_provider
@@ -42,6 +44,12 @@ def provider(config: Config) -> None:
 def log(config: Config) -> None:
     """Run a transparency log; one JSON line says when it is ready, with its port."""
     run_log(load_config(config, LogConfig))
+
+
+@app.command()
+def desk(config: Config) -> None:
+    """Run a desk; one JSON line says when it is ready, with its port."""
+    run_desk(load_config(config, DeskConfig))
 
 
 @app.command()

@@ -1,0 +1,57 @@
+"""Proofs that an order's leaves stand in the log, made from the desk's own copy of it.
+
+Knows entries and a checkpoint; knows no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from glasslock.desk.casefile import LogExcerpt
+from glasslock.tlog.checkpoint import VerifiedCheckpoint
+from glasslock.tlog.merkle import complete_root, leaf_hash, prove_inclusion
+from glasslock.tlog.proof import InclusionProof, encode_proof
+
+
+class _Hashes:
+    """Hashes of complete subtrees over entries at hand, each computed once."""
+
+    def __init__(self, entries: Sequence[bytes]) -> None:
+        self._leaves = [leaf_hash(entry) for entry in entries]
+        self._known: dict[tuple[int, int], bytes] = {}
+
+    def hash(self, level: int, index: int) -> bytes:
+        """Return the root over leaves ``index << level`` to ``(index + 1) << level``."""
+        if level == 0:
+            return self._leaves[index]
+        place = (level, index)
+        if place not in self._known:
+            below = (self.hash(level - 1, 2 * index), self.hash(level - 1, 2 * index + 1))
+            self._known[place] = complete_root(below)
+        return self._known[place]
+
+
+def make_excerpt(
+    entries: Sequence[bytes],
+    checkpoint: VerifiedCheckpoint,
+    quorum: str,
+    wanted: Iterable[int],
+) -> LogExcerpt:
+    """Return ``wanted`` entries with their proofs; ``entries`` are all that the log has."""
+    hashes = _Hashes(entries[: checkpoint.size])
+    chosen = [
+        (
+            index,
+            entries[index],
+            encode_proof(
+                InclusionProof(
+                    index,
+                    tuple(prove_inclusion(hashes, index, checkpoint.size)),
+                    checkpoint.note,
+                )
+            ),
+        )
+        for index in sorted(set(wanted))
+        if index < checkpoint.size
+    ]
+    return LogExcerpt(checkpoint.origin, quorum, checkpoint.note, tuple(chosen))

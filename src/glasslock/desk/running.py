@@ -1,0 +1,389 @@
+"""A desk at work over its folder: reads both logs, asks the provider, keeps every step.
+
+The daemon and each command make one of these; all of them may run at once over the same folder.
+Every step is stored before the next one begins, and each can be done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from glasslock.desk.casefile import CaseFile, LogExcerpt, make_case_file, report_leaf
+from glasslock.desk.casework import Case, Request, Verdict, draft
+from glasslock.desk.config import DeskConfig
+from glasslock.desk.evidence import Logs, ProvenCase, admit_logged, open_case, prove_case
+from glasslock.desk.excerpt import make_excerpt
+from glasslock.desk.findings import Opening
+from glasslock.desk.releases import CaseKeyPair
+from glasslock.desk.store import Store
+from glasslock.errors import (
+    ConfigError,
+    Denied,
+    GlasslockError,
+    StateError,
+    TransportError,
+    VerificationError,
+    WireError,
+)
+from glasslock.orders.authority import Register
+from glasslock.orders.commitment import Facts, disclose, letter_to
+from glasslock.orders.ledger import Ledger, OrderRecord, sign_leaf
+from glasslock.orders.lifecycle import NEXT, State, advance
+from glasslock.orders.requests import signed_headers
+from glasslock.orders.review import AdmittedOrder
+from glasslock.runtime.clock import Clock
+from glasslock.runtime.files import private_folder, read_limited, write_atomic
+from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.keys import load_or_create_seed, new_seed
+from glasslock.runtime.sqlite import WritePoint, no_point
+from glasslock.sealing.book import PolicyBook
+from glasslock.signing import SigningKey
+from glasslock.tlog.follow import Replica, TrustedLog
+from glasslock.tlog.quorum import MAX_FILE, QuorumFile
+from glasslock.tlog.reader import catch_up
+from glasslock.tlog.submission import submit
+from glasslock.wire import api
+from glasslock.wire.digest import digest
+from glasslock.wire.labels import Label
+from glasslock.wire.leaf import Leaf, encode_leaf
+from glasslock.wire.order import countersigned_content, preview_content
+from glasslock.wire.policy import Policy
+from glasslock.wire.record import COUNTERSIGNER, ISSUING
+from glasslock.wire.shape import DIGEST
+
+T = TypeVar("T")
+EVIDENCE: Final = "/evidence"
+
+
+class Office:
+    """One folder, two logs, one provider."""
+
+    def __init__(self, config: DeskConfig, clock: Clock, point: WritePoint = no_point) -> None:
+        """Open the folder; makes the desk's own key, which hands entries to logs.
+
+        Raises:
+            ConfigError: the quorum file or the policy's digest is not one.
+        """
+        folder = private_folder(config.data)
+        self.config = config
+        self.clock = clock
+        self.store = Store(folder / "desk.db", point)
+        self.key = SigningKey.from_seed(load_or_create_seed(folder / "desk.key"))
+        write_atomic(folder / "desk.pub", self.key.public.hex().encode() + b"\n", 0o644)
+        self.book = PolicyBook()
+        self.ledger = Ledger()
+        self._quorum = _quorum(config.quorum)
+        self._policy = _digest(config.policy)
+        self._replicas: dict[str, Replica] = {}
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.db.close()
+
+    # -- logs ---------------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Read both logs on; raises as ``read``."""
+        await self.read(self.config.policy_origin)
+        await self.read(self.config.orders_origin)
+
+    async def read(self, origin: str) -> None:
+        """Read a log on from where this folder stands; stored before it is used.
+
+        Raises:
+            ConfigError: the quorum file does not say where the log is reached.
+            TransportError: it cannot be reached.
+            VerificationError: it does not hold; nothing of it is used.
+        """
+        url = self._quorum.log_url(origin)
+        if url is None:
+            raise ConfigError(f"the quorum file has no address of {origin}", rule="desk.log")
+        before = self._replicas.get(origin) or self._stored(origin)
+        http = HttpClient(url)
+        try:
+            reached, found = await fetch(http, catch_up(before, self.clock.now()))
+        finally:
+            await http.close()
+        entries = [(each.index, each.checkpoint.median_time, each.entry) for each in found]
+        kept = self.store.put_log(before, reached, entries)
+        self._replicas[origin] = reached if kept else self._stored(origin)
+        self._learn(origin)
+
+    def _stored(self, origin: str) -> Replica:
+        return self.store.replica(Replica(TrustedLog(self._quorum, origin)))
+
+    def _learn(self, origin: str) -> None:
+        """Take what the folder holds of a log into memory."""
+        known = self.book if origin == self.config.policy_origin else self.ledger
+        for index, time, entry in self.store.entries(origin, known.size):
+            known.add(entry, index, time)
+        known.seen(self.store.log_time(origin))
+
+    def recall(self) -> None:
+        """Take both logs as the folder has them, without asking anybody."""
+        self._learn(self.config.policy_origin)
+        self._learn(self.config.orders_origin)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy under which this desk works.
+
+        Raises:
+            VerificationError: its log does not have it, signed by all its seats.
+        """
+        self.book.position(self._policy)
+        return self.book.policies[self._policy].record.signed.policy
+
+    @property
+    def logs(self) -> Logs:
+        """What was read of both logs; raises as ``policy``."""
+        policy = self.policy
+        records = (logged.record for logged in self.book.authorities)
+        return Logs(policy, Register(policy, records), self.ledger)
+
+    def record(self, case: Case) -> OrderRecord | None:
+        """Return the log's word on a case, as far as it was read."""
+        index = None if case.verdict is None else case.verdict.index
+        return None if index is None else self.ledger.orders.get(index)
+
+    # -- an order on its way ------------------------------------------------------------------
+
+    async def draft(self, request: Request) -> Case:
+        """Make and keep a draft, with the secret of its commitment."""
+        await self.read(self.config.policy_origin)
+        now = self.clock.now()
+        order = draft(request, self.policy, self.logs.register, now)
+        case = Case(order.document, new_seed(), now)
+        self.store.add_case(case)
+        return case
+
+    async def preview(self, case: Case, key: SigningKey) -> api.Preview:
+        """Ask the provider what an order would reach, in numbers."""
+        now = self.clock.now()
+        signature = key.sign(Label.SIGN_PREVIEW, preview_content(case.document, now))
+        body = msgspec.msgpack.encode(api.RequestPreview(case.document, now, signature))
+        found = _decoded(await self._post(api.PREVIEWS, body), api.Preview)
+        counts = msgspec.json.encode(found).decode()
+        state = State.PREVIEWED if State.PREVIEWED in NEXT[case.state] else case.state
+        self.store.put_counts(case, counts, state)
+        return found
+
+    async def sign(self, case: Case, key: SigningKey) -> None:
+        """Sign as the issuing authority."""
+        state = advance(case.state, State.SIGNED)
+        await self.read(self.config.policy_origin)
+        self._check_key(case.order.authority, ISSUING, case, key)
+        signature = key.sign(Label.SIGN_ORDER, case.document)
+        self.store.put_signature(case, signature, state)
+
+    async def countersign(self, case: Case, key: SigningKey) -> None:
+        """Sign as the countersigner."""
+        state = advance(case.state, State.ISSUED)
+        await self.read(self.config.policy_origin)
+        self._check_key(case.order.countersigner, COUNTERSIGNER, case, key)
+        content = countersigned_content(case.document, case.signature or b"")
+        self.store.put_countersignature(case, key.sign(Label.SIGN_COUNTERSIGN, content), state)
+
+    def _check_key(self, named: bytes, role: str, case: Case, key: SigningKey) -> None:
+        who = self.logs.register.find(named, role, case.order.issued)
+        if who.key != key.public:
+            raise Denied("this is not the key that the order names", rule="case.key")
+
+    async def submit(self, case: Case) -> Verdict:
+        """Hand an order to the provider; again gives the same answer.
+
+        Raises:
+            StateError: it is not signed by both, or was withdrawn.
+            VerificationError: the answer does not commit to this order.
+        """
+        if case.verdict is not None:
+            return case.verdict
+        issued = case.issued
+        body = msgspec.msgpack.encode(api.SubmitOrder(issued.encode(), case.secret))
+        answer = _decoded(await self._post(api.ORDERS, body), api.OrderVerdict)
+        verdict = Verdict(
+            answer.admitted,
+            answer.index,
+            answer.commitment,
+            _manifest_digest(answer.manifest),
+            answer.rule,
+            answer.ground,
+        )
+        if verdict.admitted:
+            await self._check_verdict(case, verdict)
+        state = advance(case.state, State.LOGGED if verdict.admitted else State.REFUSED)
+        self.store.put_verdict(case, verdict, state)
+        return verdict
+
+    def withdraw(self, case: Case) -> None:
+        """Give up an order; raises ``StateError`` once it was admitted."""
+        self.store.put_state(case, advance(case.state, State.WITHDRAWN))
+
+    async def _check_verdict(self, case: Case, verdict: Verdict) -> None:
+        """Believe the log, not the provider: the leaf stands there and is this order's."""
+        await self.follow()
+        admitted, record = self._admitted(case, verdict)
+        expected = Facts.of(admitted, verdict.manifest).commitment(case.secret)
+        if not expected == verdict.commitment == record.leaf.commitment:
+            raise VerificationError("the leaf in the log is of another order", rule="case.leaf")
+
+    def _admitted(self, case: Case, verdict: Verdict) -> tuple[AdmittedOrder, OrderRecord]:
+        if verdict.index is None:
+            raise StateError("this order was not admitted", rule="case.unlogged")
+        admitted, record, _ = admit_logged(case.issued, verdict.index, self.logs)
+        return admitted, record
+
+    # -- opening ------------------------------------------------------------------------------
+
+    async def evidence(self, case: Case, key: SigningKey) -> api.Evidence:
+        """Fetch what was granted, as the issuing authority of ``key``."""
+        path = f"{api.ORDERS}/{case.logged().commitment.hex()}{EVIDENCE}"
+        headers = signed_headers(key, "GET", path, self.clock.now())
+        http = HttpClient(self.config.provider)
+        try:
+            return _decoded(await http.get(path, headers), api.Evidence)
+        finally:
+            await http.close()
+
+    def prove(self, case: Case, manifest: bytes) -> ProvenCase:
+        """Check order, leaf and manifest against the logs as they were read."""
+        index = case.logged().index or 0
+        return prove_case(case.issued, case.secret, index, manifest, self.logs)
+
+    def open(
+        self, case: Case, proven: ProvenCase, evidence: api.Evidence, keys: CaseKeyPair
+    ) -> tuple[Opening, CaseFile]:
+        """Open what was released so far, and write it down as a case file."""
+        releases = [data for _, _, data in self.store.releases(case.order.digest)]
+        opening = open_case(proven, evidence.entries, releases, keys)
+        file = make_case_file(proven, opening, self._excerpts(proven), self.clock.now())
+        opened = opening.opened_slots > 0 and State.OPENED in NEXT[case.state]
+        counts = (opening.opened_slots, len(opening.messages), len(opening.gaps))
+        state = State.OPENED if opened else case.state
+        self.store.put_opening(case, counts, file.digest, state)
+        return opening, file
+
+    def _excerpts(self, proven: ProvenCase) -> list[LogExcerpt]:
+        record, admitted = proven.record, proven.admitted
+        intervals = {proof.interval for proof in proven.checked.manifest.proofs}
+        roots = self.ledger.ingest
+        provider = proven.policy.provider_key
+        orders = [record.index, *(said.index for said in record.said)]
+        orders += [roots[provider, interval].index for interval in intervals]
+        acting = (admitted.issuing, admitted.countersigner, admitted.agency, admitted.registry)
+        records = {each.record for each in acting}
+        policy = [self.book.position(proven.policy.digest)]
+        policy += [each.index for each in self.book.authorities if each.record in records]
+        return [
+            self._excerpt(self.config.policy_origin, policy),
+            self._excerpt(self.config.orders_origin, orders),
+        ]
+
+    def _excerpt(self, origin: str, wanted: Iterable[int]) -> LogExcerpt:
+        checkpoint = self._stored(origin).log.checkpoint
+        if checkpoint is None:
+            raise StateError("a log was never read", rule="desk.log")
+        entries = [entry for _, _, entry in self.store.entries(origin)]
+        return make_excerpt(entries, checkpoint, self._quorum.text, wanted)
+
+    async def report(self, case: Case, key: SigningKey) -> int:
+        """Say in the log, in buckets, what was opened; returns the index of the leaf.
+
+        Raises:
+            StateError: nothing was opened yet.
+        """
+        opening = self.store.opening(case)
+        if opening is None:
+            raise StateError("nothing was opened yet", rule="case.unopened")
+        await self.read(self.config.policy_origin)
+        self._check_key(case.order.authority, ISSUING, case, key)
+        slots, messages, _, case_file = opening
+        leaf = report_leaf(case.logged().index or 0, slots, messages, case_file)
+        index = await self.add(self.config.orders_origin, encode_leaf(sign_leaf(leaf, key)))
+        if case.state == State.OPENED:
+            self.store.put_state(case, advance(case.state, State.REPORTED))
+        return index
+
+    # -- notice -------------------------------------------------------------------------------
+
+    async def notify(self, case: Case) -> None:
+        """Publish the disclosure, send the letters, then note that it is done.
+
+        Keyholders and provider do the same: equal bytes stand once and change nothing.
+
+        Raises:
+            TransportError: log or provider cannot be reached; what was done stays done.
+            VerificationError: the order is not in the log as it was submitted.
+        """
+        verdict = case.logged()
+        admitted, record = self._admitted(case, verdict)
+        facts = Facts.of(admitted, verdict.manifest)
+        origin = self.config.orders_origin
+        if record.disclosed is None:
+            leaf: Leaf = disclose(record.index, facts, case.secret)
+            await self.add(origin, encode_leaf(leaf))
+        for account in case.order.accounts:
+            letter = letter_to(account, origin, record.index, facts, case.secret)
+            await self._post(api.NOTICES, letter.encode())
+        state = State.NOTICED if State.NOTICED in NEXT[case.state] else case.state
+        self.store.put_state(case, state, noticed=True)
+
+    async def add(self, origin: str, entry: bytes, key: SigningKey | None = None) -> int:
+        """Hand an entry to a log, by default in the desk's name; returns its index.
+
+        Raises:
+            ConfigError: the quorum file does not say where the log is reached.
+            Denied: the log takes nothing from this key.
+            TransportError: it cannot be reached.
+        """
+        url = self._quorum.log_url(origin)
+        if url is None:
+            raise ConfigError(f"the quorum file has no address of {origin}", rule="desk.log")
+        http = HttpClient(url)
+        try:
+            body = submit(key or self.key, origin, entry).encode()
+            return _decoded(await http.post(api.LOG_ADD, body), api.Added).index
+        finally:
+            await http.close()
+
+    async def _post(self, path: str, body: bytes) -> bytes:
+        http = HttpClient(self.config.provider)
+        try:
+            return await http.post(path, body)
+        finally:
+            with contextlib.suppress(TransportError):
+                await http.close()
+
+
+def _decoded(data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise WireError("the answer is not in the expected format", rule="desk.answer") from error
+
+
+def _manifest_digest(manifest: bytes) -> bytes:
+    """A verdict names its manifest by digest; some providers send it whole."""
+    return manifest if len(manifest) <= DIGEST else digest(Label.MANIFEST, manifest)
+
+
+def _quorum(path: Path) -> QuorumFile:
+    try:
+        return QuorumFile.parse(read_limited(path, MAX_FILE).decode())
+    except (GlasslockError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is no quorum file: {error}", rule="desk.quorum") from error
+
+
+def _digest(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != DIGEST:
+        raise ConfigError("a policy is named by its digest, in hex", rule="desk.policy")
+    return found

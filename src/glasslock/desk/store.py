@@ -1,0 +1,258 @@
+"""What a desk has on disk: its cases, the releases it was sent, both logs; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from glasslock.desk.casework import ID_LENGTH, Case, Verdict
+from glasslock.errors import Conflict, StateError
+from glasslock.orders.lifecycle import State
+from glasslock.runtime.sqlite import Database, WritePoint, no_point
+from glasslock.tlog.follow import Replica
+from glasslock.wire.order import decode_order
+
+_HASH: Final = 32
+_MIGRATIONS: Final = (
+    """
+    CREATE TABLE cases (
+        digest BLOB PRIMARY KEY, document BLOB NOT NULL, secret BLOB NOT NULL,
+        created INTEGER NOT NULL, state TEXT NOT NULL, signature BLOB, countersignature BLOB,
+        counts TEXT, noticed INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE verdicts (
+        digest BLOB PRIMARY KEY REFERENCES cases, admitted INTEGER NOT NULL, log_index INTEGER,
+        commitment BLOB NOT NULL, manifest BLOB NOT NULL, rule TEXT, ground TEXT
+    ) STRICT;
+    CREATE TABLE releases (
+        digest BLOB NOT NULL REFERENCES cases, seat INTEGER NOT NULL, release BLOB NOT NULL,
+        data BLOB NOT NULL, PRIMARY KEY (digest, seat, release)
+    ) STRICT;
+    CREATE TABLE openings (
+        digest BLOB PRIMARY KEY REFERENCES cases, slots INTEGER NOT NULL,
+        messages INTEGER NOT NULL, gaps INTEGER NOT NULL, case_file BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE log_entries (
+        origin TEXT NOT NULL, log_index INTEGER NOT NULL, time INTEGER NOT NULL,
+        entry BLOB NOT NULL, PRIMARY KEY (origin, log_index)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE log_state (
+        origin TEXT PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL,
+        note BLOB NOT NULL, nodes BLOB NOT NULL
+    ) STRICT;
+    """,
+)
+_CASE: Final = (
+    "document, secret, created, state, signature, countersignature, counts, noticed, admitted,"
+    " log_index, commitment, manifest, rule, ground"
+    " FROM cases LEFT JOIN verdicts USING (digest)"
+)
+
+
+class Store:
+    """The desk's tables. Daemon and commands open the same file, each for itself."""
+
+    def __init__(self, path: Path, point: WritePoint = no_point) -> None:
+        """Open the database at ``path``; raises ``StorageError``."""
+        self.db = Database.open(path, _MIGRATIONS, point=point)
+
+    # -- cases --------------------------------------------------------------------------------
+
+    def add_case(self, case: Case) -> None:
+        """Keep a new draft with its secret."""
+        with self.db.transaction("draft"):
+            self.db.execute(
+                "INSERT INTO cases VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, 0)",
+                (case.order.digest, case.document, case.secret, case.created, case.state),
+            )
+
+    def cases(self) -> list[Case]:
+        """Return all cases, the oldest first."""
+        rows = self.db.all(f"SELECT {_CASE} ORDER BY created, digest")
+        return [_case(row) for row in rows]
+
+    def case(self, name: str) -> Case:
+        """Return the case of this name.
+
+        Raises:
+            StateError: rule ``case.unknown``.
+        """
+        found = next((case for case in self.cases() if case.id == name[:ID_LENGTH]), None)
+        if found is None:
+            raise StateError("no such case on this desk", rule="case.unknown")
+        return found
+
+    def case_of(self, digest: bytes) -> Case | None:
+        """Return the case of an order digest."""
+        row = self.db.one(f"SELECT {_CASE} WHERE digest = ?", (digest,))
+        return None if row is None else _case(row)
+
+    def put_counts(self, case: Case, counts: str, state: State) -> None:
+        """Keep what a preview said."""
+        with self.db.transaction("preview"):
+            self._move(case, state)
+            self.db.execute(
+                "UPDATE cases SET counts = ? WHERE digest = ?", (counts, case.order.digest)
+            )
+
+    def put_signature(self, case: Case, signature: bytes, state: State) -> None:
+        """Keep the issuing authority's signature."""
+        with self.db.transaction("sign"):
+            self._move(case, state)
+            self.db.execute(
+                "UPDATE cases SET signature = ? WHERE digest = ?", (signature, case.order.digest)
+            )
+
+    def put_countersignature(self, case: Case, signature: bytes, state: State) -> None:
+        """Keep the countersigner's signature."""
+        with self.db.transaction("countersign"):
+            self._move(case, state)
+            self.db.execute(
+                "UPDATE cases SET countersignature = ? WHERE digest = ?",
+                (signature, case.order.digest),
+            )
+
+    def put_verdict(self, case: Case, verdict: Verdict, state: State) -> None:
+        """Keep the provider's answer."""
+        with self.db.transaction("verdict"):
+            self._move(case, state)
+            self.db.execute(
+                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    case.order.digest,
+                    int(verdict.admitted),
+                    verdict.index,
+                    verdict.commitment,
+                    verdict.manifest,
+                    verdict.rule,
+                    verdict.ground,
+                ),
+            )
+
+    def put_opening(
+        self, case: Case, counts: tuple[int, int, int], case_file: bytes, state: State
+    ) -> None:
+        """Keep how many slots, messages and gaps an opening gave, and its case file's digest."""
+        with self.db.transaction("opening"):
+            self._move(case, state)
+            self.db.execute(
+                "INSERT OR REPLACE INTO openings VALUES (?, ?, ?, ?, ?)",
+                (case.order.digest, *counts, case_file),
+            )
+
+    def opening(self, case: Case) -> tuple[int, int, int, bytes] | None:
+        """Return slots, messages, gaps and case file digest of the last opening."""
+        row = self.db.one(
+            "SELECT slots, messages, gaps, case_file FROM openings WHERE digest = ?",
+            (case.order.digest,),
+        )
+        return None if row is None else (row[0], row[1], row[2], row[3])
+
+    def put_state(self, case: Case, state: State, *, noticed: bool | None = None) -> None:
+        """Move a case, and note that its notice went out."""
+        with self.db.transaction("state"):
+            self._move(case, state)
+            if noticed is not None:
+                self.db.execute(
+                    "UPDATE cases SET noticed = ? WHERE digest = ?",
+                    (int(noticed), case.order.digest),
+                )
+
+    def _move(self, case: Case, state: State) -> None:
+        """Change the state, unless another process did since ``case`` was read."""
+        changed = self.db.execute(
+            "UPDATE cases SET state = ? WHERE digest = ? AND state = ?",
+            (state, case.order.digest, case.state),
+        )
+        if changed.rowcount != 1:
+            raise Conflict("the case has moved on meanwhile: try again", rule="case.moved")
+
+    # -- releases -----------------------------------------------------------------------------
+
+    def put_release(self, case: Case, seat: int, release: bytes, data: bytes, state: State) -> None:
+        """Keep a release, once."""
+        with self.db.transaction("release"):
+            self._move(case, state)
+            self.db.execute(
+                "INSERT OR IGNORE INTO releases VALUES (?, ?, ?, ?)",
+                (case.order.digest, seat, release, data),
+            )
+
+    def releases(self, digest: bytes) -> list[tuple[int, bytes, bytes]]:
+        """Return (seat, release digest, bytes) of all releases of an order."""
+        rows = self.db.all(
+            "SELECT seat, release, data FROM releases WHERE digest = ? ORDER BY seat, rowid",
+            (digest,),
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    # -- logs ---------------------------------------------------------------------------------
+
+    def put_log(
+        self, before: Replica, reached: Replica, entries: Sequence[tuple[int, int, bytes]]
+    ) -> bool:
+        """Keep how far a log was read, with the new entries (index, witness time, bytes).
+
+        Returns False, and keeps nothing, when another process has read on meanwhile.
+        """
+        checkpoint, origin = reached.log.checkpoint, reached.log.origin
+        if checkpoint is None:
+            return True
+        with self.db.transaction("log"):
+            row = self.db.one("SELECT size FROM log_state WHERE origin = ?", (origin,))
+            if (0 if row is None else row[0]) != before.size:
+                return False
+            self.db.executemany(
+                "INSERT INTO log_entries VALUES (?, ?, ?, ?)",
+                [(origin, index, time, entry) for index, time, entry in entries],
+            )
+            nodes = b"".join(reached.nodes)
+            self.db.execute(
+                "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?, ?, ?)",
+                (origin, reached.size, checkpoint.median_time, checkpoint.note, nodes),
+            )
+        return True
+
+    def replica(self, start: Replica) -> Replica:
+        """Return how far a log was read; ``start`` when it never was.
+
+        Raises:
+            VerificationError: what is stored does not hold under the quorum file.
+        """
+        row = self.db.one("SELECT note, nodes FROM log_state WHERE origin = ?", (start.log.origin,))
+        if row is None:
+            return start
+        nodes = [row[1][at : at + _HASH] for at in range(0, len(row[1]), _HASH)]
+        return start.restore(row[0], nodes)
+
+    def entries(self, origin: str, first: int = 0) -> list[tuple[int, int, bytes]]:
+        """Return (index, witness time, bytes) of a log's entries from ``first``, in order."""
+        rows = self.db.all(
+            "SELECT log_index, time, entry FROM log_entries"
+            " WHERE origin = ? AND log_index >= ? ORDER BY log_index",
+            (origin, first),
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def log_time(self, origin: str) -> int:
+        """Return the witness time of the newest checkpoint of a log."""
+        row = self.db.one("SELECT time FROM log_state WHERE origin = ?", (origin,))
+        return 0 if row is None else int(row[0])
+
+
+def _case(row: tuple[Any, ...]) -> Case:
+    verdict = None
+    if row[8] is not None:
+        verdict = Verdict(row[8] == 1, row[9], row[10], row[11], row[12], row[13])
+    return Case(
+        document=decode_order(row[0]).document,
+        secret=row[1],
+        created=row[2],
+        state=State(row[3]),
+        signature=row[4],
+        countersignature=row[5],
+        verdict=verdict,
+        counts=row[6],
+        noticed=row[7] == 1,
+    )
