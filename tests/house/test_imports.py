@@ -23,8 +23,11 @@ SHELLS = {
     "app.py",
     "archive.py",
     "batch.py",
+    "cases.py",
     "client.py",
     "config.py",
+    "lines.py",
+    "orders_app.py",
     "store.py",
     "running.py",
 }

@@ -12,10 +12,11 @@ import msgspec
 from glasslock.errors import Denied, GlasslockError, StateError, TransportError, WireError
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
-from glasslock.provider import directory, ingest
+from glasslock.provider import directory
 from glasslock.provider.archive import Archive
 from glasslock.provider.batch import Batcher, Outcome, Request, refused
 from glasslock.provider.config import ProviderConfig, none_policy
+from glasslock.provider.orders_app import WORK_SECONDS, OrdersApp
 from glasslock.provider.schema import MIGRATIONS
 from glasslock.provider.store import Store
 from glasslock.runtime.clock import Clock, SystemClock
@@ -41,7 +42,7 @@ from glasslock.tlog.quorum import MAX_FILE, QuorumFile
 from glasslock.tlog.reader import catch_up
 from glasslock.wire import api
 from glasslock.wire.policy import Policy
-from glasslock.wire.record import PolicyRecord, decode_record
+from glasslock.wire.record import AuthorityRecord, PolicyRecord, Record, decode_record
 
 BATCH: Final = 500
 QUEUE: Final = 1_000
@@ -71,6 +72,15 @@ class Provider:
         self._log, self._log_http = self._open_log(config)
         self._batcher = Batcher(self._db, self._store, self._archive, self._key)
         self._commits = GroupCommit(self._run, BATCH)
+        self.orders = OrdersApp(
+            self._db,
+            self._store,
+            self._archive,
+            self._key,
+            clock,
+            self._commits.call,
+            lambda devices: self._wake(Outcome(inboxes=devices)),
+        )
         self._connections: dict[Device, _Connection] = {}
         self._followers: dict[bytes, set[_Connection]] = {}
 
@@ -94,6 +104,7 @@ class Provider:
             HttpRoute("POST", api.DEVICES, self._post_device, 4_096),
             HttpRoute("GET", api.POLICIES, self._get_policies),
             HttpRoute("GET", api.HEALTH, self._get_health),
+            *self.orders.routes(),
         ]
 
     async def close(self) -> None:
@@ -235,35 +246,39 @@ class Provider:
         if self._log is None:
             return
         replica, found = await fetch(self._log_http, catch_up(self._log, self._clock.now()))
-        policies = [policy for each in found if (policy := self._served(each.entry)) is not None]
-        await self._commits.call(lambda: self._keep_log(replica, policies))
+        await self._commits.call(lambda: self._keep_log(replica, [each.entry for each in found]))
         self._log = replica
 
-    def _served(self, entry: bytes) -> Policy | None:
+    def _served(self, record: Record) -> Policy | None:
+        if not isinstance(record, PolicyRecord):
+            return None
         try:
-            record = decode_record(entry)
-            if not isinstance(record, PolicyRecord):
-                return None
             check_policy(record.signed)
         except GlasslockError:
             return None
         policy = record.signed.policy
         return policy if policy.provider_key == self._key.public else None
 
-    def _keep_log(self, replica: Replica, policies: Sequence[Policy]) -> None:
+    def _keep_log(self, replica: Replica, entries: Sequence[bytes]) -> None:
+        records = [record for entry in entries if (record := _record(entry)) is not None]
+        policies = [policy for record in records if (policy := self._served(record)) is not None]
         with self._db.transaction("log"):
             for policy in policies:
                 self._store.put_policy(policy)
+            self.orders.learn(policies, (r for r in records if isinstance(r, AuthorityRecord)))
             self._archive.put_log(replica)
 
     def _close_interval(self) -> None:
         with self._db.transaction("ingest"):
-            touched = [
-                ingest.TouchedLine(line, position, head, os.urandom(NONCE_SIZE))
-                for line, position, head in self._archive.touched_lines()
-            ]
-            if touched:
-                self._archive.put_ingest(self._clock.now(), touched, ingest.ingest_root(touched))
+            self.orders.close_interval(self._clock.now())
+
+
+def _record(entry: bytes) -> Record | None:
+    """Return what a policy log's entry says; None for what everybody passes over."""
+    try:
+        return decode_record(entry)
+    except GlasslockError:
+        return None
 
 
 class _Connection:
@@ -385,4 +400,7 @@ def run(config: ProviderConfig, clock: Clock | None = None, point: WritePoint = 
         if config.policy_log is not None:
             await every(config.policy_log.interval_seconds, provider.read_log, log)
 
-    run_service(build_app(provider.routes(), provider.close), listener, [ingest, read_log])
+    async def orders() -> None:
+        await every(WORK_SECONDS, provider.orders.work, log)
+
+    run_service(build_app(provider.routes(), provider.close), listener, [ingest, read_log, orders])

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from glasslock.provider.ingest import TouchedLine
+from glasslock.mls import Leaf
+from glasslock.provider.delivery import Line
+from glasslock.provider.ingest import TouchedLine, line_name
 from glasslock.provider.seals import TakenSeal
 from glasslock.runtime.sqlite import Database
 from glasslock.tlog.follow import Replica
@@ -45,6 +47,25 @@ class Archive:
         self._db.execute(
             "INSERT INTO seals VALUES (?, ?, ?, ?, ?)",
             (group_id, taken.slot, position, taken.tier1, taken.seal),
+        )
+
+    def put_opening(self, line: Line, leaf: Leaf, taken: TakenSeal) -> None:
+        """Keep who opened the slot at ``line.head``: the member may be gone when it is asked."""
+        slot = line.slots[leaf.index]
+        self._db.execute(
+            "INSERT INTO openings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                line.group_id,
+                line.head.position,
+                line.policy.digest,
+                leaf.device.account,
+                leaf.device.device,
+                leaf.index,
+                slot.tau,
+                taken.slot,
+                taken.tier1,
+                leaf.credential,
+            ),
         )
 
     def tier1(self, group_id: bytes, digest: bytes) -> tuple[bytes, PerSeat] | None:
@@ -102,8 +123,8 @@ class Archive:
         ]
         return sorted(lines)
 
-    def put_ingest(self, time: int, touched: Sequence[TouchedLine], root: bytes) -> None:
-        """Keep an interval's root and leaves."""
+    def put_ingest(self, time: int, touched: Sequence[TouchedLine], root: bytes) -> int:
+        """Keep an interval's root and leaves; returns the interval."""
         row = self._db.one("SELECT COALESCE(MAX(interval), 0) + 1 FROM ingest_roots")
         interval = 1 if row is None else row[0]
         self._db.execute(
@@ -116,6 +137,7 @@ class Archive:
                 for leaf, item in enumerate(touched)
             ],
         )
+        return int(interval)
 
 
 def read_digests(data: bytes) -> PerSeat:
@@ -125,8 +147,3 @@ def read_digests(data: bytes) -> PerSeat:
     while not fields.done:
         found.append(fields.maybe(fields.digest))
     return tuple(found)
-
-
-def line_name(kind: str, *parts: str | bytes) -> bytes:
-    """Return the name of a group's or a device's line among the ingest leaves."""
-    return encode((kind, *parts))

@@ -181,10 +181,11 @@ class Batcher:
                 partial(self._archive.tier1, frame.group_id),
             ),
         )
+        leaf = line.roster.of_device(request.device)
         if entry.seal is not None:
             self._archive.put_seal(frame.group_id, entry.head.position, entry.seal)
-        leaf = line.roster.of_device(request.device).index
-        self._store.put_slot(frame.group_id, leaf, entry.line.slots[leaf])
+            self._archive.put_opening(entry.line, leaf, entry.seal)
+        self._store.put_slot(frame.group_id, leaf.index, entry.line.slots[leaf.index])
         self._append(frame.id, entry, request.device)
 
     def _handshake(self, request: Request, frame: api.SubmitHandshake) -> None:

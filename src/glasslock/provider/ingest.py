@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glasslock.tlog.merkle import leaf_hash, root_of
+from glasslock.wire.codec import encode
 from glasslock.wire.digest import digest
 from glasslock.wire.labels import Label
 
@@ -31,3 +32,8 @@ def ingest_leaf(touched: TouchedLine) -> bytes:
 def ingest_root(touched: Sequence[TouchedLine]) -> bytes:
     """Return the RFC 9162 root over an interval's lines, in the order of their names."""
     return root_of(leaf_hash(ingest_leaf(item)) for item in touched)
+
+
+def line_name(kind: str, *parts: str | bytes) -> bytes:
+    """Return the name of a group's or a device's line among the ingest leaves."""
+    return encode((kind, *parts))

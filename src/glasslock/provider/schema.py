@@ -95,4 +95,57 @@ MIGRATIONS: Final = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX ingest_line ON ingest_leaves (line, position);
     """,
+    """
+    CREATE INDEX entries_own ON entries (account, device, q);
+
+    CREATE TABLE openings (
+        group_id BLOB NOT NULL, position INTEGER NOT NULL, policy BLOB NOT NULL,
+        account TEXT NOT NULL, device BLOB NOT NULL, leaf INTEGER NOT NULL, tau INTEGER NOT NULL,
+        slot BLOB NOT NULL, tier1 BLOB NOT NULL, credential BLOB NOT NULL,
+        PRIMARY KEY (group_id, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX openings_sender ON openings (group_id, account, tau);
+
+    CREATE TABLE authorities (
+        policy BLOB NOT NULL, digest BLOB NOT NULL, entry BLOB NOT NULL,
+        PRIMARY KEY (policy, digest)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE orders_logs (
+        origin TEXT PRIMARY KEY, url TEXT NOT NULL, day_seconds INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE log_queue (
+        number INTEGER PRIMARY KEY, origin TEXT NOT NULL, entry BLOB NOT NULL, case_number INTEGER,
+        idx INTEGER, UNIQUE (origin, entry)
+    ) STRICT;
+    CREATE INDEX log_waiting ON log_queue (origin, number) WHERE idx IS NULL;
+
+    CREATE TABLE cases (
+        number INTEGER PRIMARY KEY, digest BLOB NOT NULL, policy BLOB NOT NULL,
+        origin TEXT NOT NULL, issuing_key BLOB NOT NULL, issued BLOB NOT NULL,
+        secret BLOB NOT NULL, facts BLOB NOT NULL, leaf BLOB NOT NULL, commitment BLOB NOT NULL,
+        disclose_by INTEGER NOT NULL, manifest BLOB NOT NULL, rule TEXT, ground TEXT,
+        idx INTEGER, disclosed INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX cases_digest ON cases (digest);
+    CREATE UNIQUE INDEX cases_commitment ON cases (commitment);
+    CREATE UNIQUE INDEX cases_place ON cases (origin, idx) WHERE idx IS NOT NULL;
+    CREATE INDEX cases_due ON cases (disclose_by) WHERE disclosed = 0;
+
+    CREATE TABLE case_entries (
+        case_number INTEGER NOT NULL, group_id BLOB NOT NULL, position INTEGER NOT NULL,
+        kind TEXT NOT NULL, data BLOB NOT NULL, receipt BLOB NOT NULL,
+        PRIMARY KEY (case_number, group_id, position)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE notices (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE unauthenticated (
+        origin TEXT NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (origin, day)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+    """,
 )
