@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 20
 STORY := $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz docs lock clean
+.PHONY: help setup demo test check bench fuzz docs vectors lock clean
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -45,6 +45,9 @@ fuzz: $(READY) ## run each file of tests/fuzz for FUZZ_SECONDS
 
 docs: $(READY) ## write the generated pages under docs/reference
 	@$(BIN)/python tools/reference.py
+
+vectors: $(READY) ## write the vector files of protocol section 9 anew, after a change of the protocol
+	@$(BIN)/python -m tests.vectors.generate
 
 lock: ## resolve the lock files anew from pyproject.toml
 	@tools/lock.sh

@@ -66,7 +66,10 @@ def open_body(k: bytes, header: bytes, data: bytes, signer: bytes) -> bytes:
         raise Invalid("padding: size")
     if any(padded[4 + length :]):
         raise Invalid("padding: a byte that is not zero")
-    content, signature = decode(padded[4 : 4 + length])
+    fields = decode(padded[4 : 4 + length])
+    if not isinstance(fields, list) or [type(each) for each in fields] != [bytes, bytes]:
+        raise Invalid("a text of another shape")
+    content, signature = fields
     if not verify(signer, "message", message_content(header, content), signature):
         raise Invalid("signature")
     return bytes(content)

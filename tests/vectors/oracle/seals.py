@@ -41,6 +41,18 @@ def tier1_digest(h1: bytes, encs: PerSeat) -> bytes:
     return h("tier 1", h1, [None if enc is None else h("encapsulation", enc) for enc in encs])
 
 
+def sendable(shape: Shape, publics: PerSeat) -> None:
+    """Refuse a roster with equal keys, or with a class that has fewer keys than its threshold."""
+    filled = [public for public in publics if public is not None]
+    if len(set(filled)) < len(filled):
+        raise Invalid("two seats with one key")
+    first = 0
+    for threshold, seats in shape:
+        if seats - publics[first : first + seats].count(None) < threshold:
+            raise Invalid("too few keys in a class")
+        first += seats
+
+
 def tier1(s: bytes, header: bytes, publics: PerSeat) -> tuple[PerSeat, PerSeat]:
     """All enc and all K(j, tau) of a tier 1 header; ``publics`` are the seats' period keys."""
     h1, ids = h("tier 1 header", header), decode(header)[8]
@@ -119,7 +131,8 @@ def combine(shape: Shape, given: Mapping[int, bytes]) -> bytes:
     parts, first = [], 0
     for threshold, seats in shape:
         points = {1 + j: given[first + j] for j in range(seats) if first + j in given}
-        parts.append(gf256.interpolate(dict(list(points.items())[:threshold])))
+        chosen = dict(list(points.items())[:threshold])
+        parts.append(gf256.interpolate(chosen) if chosen else bytes(32))
         first += seats
     return gf256.xor(*parts)
 

@@ -1,0 +1,383 @@
+"""The operations of the vector files, each carried out by the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+from glasslock import _core, signing
+from glasslock.errors import GlasslockError
+from glasslock.sealing import body, shares, slots
+from glasslock.sealing.roster import DayRoster, SeatKey
+from glasslock.sealing.seal import SeatKeys, Tier1, make_seal, make_tier1
+from glasslock.signing import SigningKey
+from glasslock.tlog.receipt import make_receipts, verify_receipt
+from glasslock.wire import codec
+from glasslock.wire.digest import derive, digest
+from glasslock.wire.entry import Head, ReceiptLeaf, device_next, handshake_digest
+from glasslock.wire.envelope import (
+    Close,
+    Envelope,
+    Opening,
+    Seen,
+    SlotHeader,
+    decode_message_header,
+)
+from glasslock.wire.labels import Label
+from glasslock.wire.policy import Clocks, Policy, decode_policy
+from glasslock.wire.record import period_key_id
+from glasslock.wire.seal import Seal, Tier1Header, encapsulation_digests
+from tests.vectors.lines import judge_by_product
+
+Fields = Mapping[str, Any]
+
+
+def _frozen(item: Any) -> Any:  # noqa: ANN401
+    return tuple(_frozen(each) for each in item) if isinstance(item, list) else item
+
+
+# -- 1: cbor, hash, kdf, sign ------------------------------------------------------------------
+def cbor_encode(given: Fields) -> bytes:
+    encoded = codec.encode(given["item"])
+    assert codec.decode(encoded) == _frozen(given["item"])
+    return encoded
+
+
+def cbor_decode(given: Fields) -> Any:  # noqa: ANN401
+    return codec.decode(given["bytes"])
+
+
+def hash_(given: Fields) -> bytes:
+    return digest(Label(given["label"]), *given["parts"])
+
+
+def kdf(given: Fields) -> bytes:
+    return derive(given["key"], Label(given["label"]), *given["parts"], length=given["length"])
+
+
+def sign(given: Fields) -> Fields:
+    key = SigningKey.from_seed(given["seed"])
+    signature = key.sign(given["label"], given["content"])
+    signing.verify(key.public, given["label"], given["content"], signature)
+    return {"public": key.public, "signature": signature}
+
+
+def verify(given: Fields) -> None:
+    signing.verify(given["public"], given["label"], given["content"], given["signature"])
+
+
+# -- 2: tree -----------------------------------------------------------------------------------
+def root(given: Fields) -> bytes:
+    return slots.root_secret(
+        given["exported"], given["policy"], given["group_id"], given["epoch"], given["context"]
+    )
+
+
+def derive_slots(given: Fields) -> list[bytes]:
+    """T of each slot in turn, each used once, from a tree that begins at ``low``."""
+    tree = slots.SlotTree.from_root(given["root"]).advance(given["low"])
+    found = []
+    for tau in given["taus"]:
+        t, tree = tree.use(tau)
+        found.append(t)
+    return found
+
+
+def cover(given: Fields) -> Any:  # noqa: ANN401
+    return slots.SlotTree.from_root(given["root"]).advance(given["low"]).nodes
+
+
+def leaf_and_chain(given: Fields) -> Fields:
+    secret = slots.leaf_secret(given["t"], given["leaf"], given["credential"])
+    key = slots.slot_key(secret, given["slot"])
+    chain, keys = slots.chain_start(key), []
+    for m in range(4):
+        message, chain = slots.chain_step(chain, m)
+        keys.append(message)
+    return {"S": secret, "W": key, "k": keys}
+
+
+# -- 3: xwing ----------------------------------------------------------------------------------
+def xwing_public(given: Fields) -> bytes:
+    return _core.xwing_public_key(given["seed"])
+
+
+def _changed_key(given: Fields) -> bytes:
+    public = _core.xwing_public_key(given["seed"])
+    start, bytes_ = given["at"], given["bytes"]
+    return public[:start] + bytes_ + public[start + len(bytes_) :]
+
+
+def xwing_check(given: Fields) -> None:
+    _core.xwing_check_public_key(_changed_key(given)[: given["size"]])
+
+
+def xwing(given: Fields) -> Fields:
+    public = _core.xwing_public_key(given["seed"])
+    shared, enc = _core.xwing_encapsulate(public, given["coins"])
+    assert _core.xwing_decapsulate(given["seed"], enc) == shared
+    return {"shared": shared, "enc": enc}
+
+
+# -- 4 and 5: tier 1 and seal ------------------------------------------------------------------
+@dataclass(frozen=True)
+class Scene:
+    """A slot and its tier 1 from the inputs that the vector files write down."""
+
+    given: Fields
+
+    @cached_property
+    def policy(self) -> Policy:
+        return decode_policy(self.given["policy"])
+
+    def secret(self, tau: int) -> bytes:
+        t, _ = slots.SlotTree.from_root(self.given["root"]).use(tau)
+        return slots.leaf_secret(t, self.given["leaf"], self.given["credential"])
+
+    @cached_property
+    def roster(self) -> DayRoster:
+        access = self.policy.access
+        assert access is not None
+        day = slots.day_of(self.policy.clocks, self.given["first"])
+        seats = []
+        for seat, seed in zip(access.seats, self.given["seeds"], strict=True):
+            public = None if seed is None else _core.xwing_public_key(seed)
+            key = public and period_key_id(seat.keyholder, *self.given["days"], public)
+            seats.append(public and SeatKey(key or b"", public))
+        return DayRoster(self.policy.digest, day, access.shape, tuple(s or None for s in seats))
+
+    @cached_property
+    def place(self) -> tuple[bytes, bytes, int, bytes, int, bytes]:
+        names = ("group_id", "epoch", "context", "leaf", "credential")
+        return (self.policy.digest, *(self.given[name] for name in names))  # type: ignore[return-value]
+
+    @cached_property
+    def made(self) -> tuple[Tier1, SeatKeys]:
+        first = self.given["first"]
+        header = Tier1Header(*self.place, self.roster.day, first, self.roster.key_ids)
+        return make_tier1(self.secret(first), header, self.roster)
+
+    @property
+    def sender(self) -> SigningKey:
+        return SigningKey.from_seed(self.given["sender"])
+
+    @cached_property
+    def header(self) -> SlotHeader:
+        close = self.given["close"]
+        return SlotHeader(
+            *self.place,
+            self.sender.public,
+            self.given["tau"],
+            self.made[0].digest,
+            None if close is None else Close(*close),
+            Seen(*self.given["seen"]),
+        )
+
+    @cached_property
+    def seal(self) -> Seal:
+        tau = self.given["tau"]
+        keys = self.made[1].at(tau)
+        return make_seal(self.secret(tau), self.header, self.roster.shape, keys)
+
+    def signature(self, seal_digest: bytes) -> bytes:
+        content = shares.slot_signed_content(self.header.digest, seal_digest)
+        return self.sender.sign(Label.SIGN_SLOT, content)
+
+    def facts(self, seal: Seal | None = None) -> shares.SlotFacts:
+        """What is sent in the clear; with another seal, the sender signs that one."""
+        seal = seal or self.seal
+        return shares.SlotFacts(
+            self.header.encoded,
+            seal.digest,
+            self.signature(seal.digest),
+            seal.encoded,
+            self.made[0].header.encoded,
+            encapsulation_digests(self.made[0].encs),
+        )
+
+    def share(self, slot: shares.VerifiedSlot, seat: int) -> shares.Share:
+        seed, enc, key = (
+            self.given["seeds"][seat],
+            self.made[0].encs[seat],
+            self.roster.key_ids[seat],
+        )
+        opened = shares.open_seat(slot, seat, seed or b"", key or b"", enc or b"")
+        return shares.open_share(slot, opened)
+
+
+def tier1(given: Fields) -> Fields:
+    made, first = Scene(given).made
+    return {
+        "H1": made.header.digest,
+        "key_ids": made.header.key_ids,
+        "enc_digests": encapsulation_digests(made.encs),
+        "encs": b"".join(enc for enc in made.encs if enc is not None),
+        "K": first.keys,
+        "tier1": made.digest,
+    }
+
+
+def seal(given: Fields) -> Fields:
+    scene = Scene(given)
+    slot = shares.verify_slot(scene.facts(), scene.policy)
+    given_ = {
+        j: scene.share(slot, j) for j, key in enumerate(scene.roster.key_ids) if key is not None
+    }
+    return {
+        "Hh": scene.header.digest,
+        "W": shares.combine(slot, given_),
+        "commitment": scene.seal.commitment,
+        "shares": [given_[j].share if j in given_ else None for j in range(len(slot.seal.rows))],
+        "seal": scene.seal.encoded,
+        "seal_digest": scene.seal.digest,
+        "signature": scene.signature(scene.seal.digest),
+    }
+
+
+def subsets(given: Fields) -> Fields:
+    """Bit masks of the sets of seats that open the slot, of all sets there are."""
+    scene = Scene(given)
+    slot = shares.verify_slot(scene.facts(), scene.policy)
+    every = {j: scene.share(slot, j) for j in range(len(slot.seal.rows))}
+    opening = []
+    for size in range(len(every) + 1):
+        for seats in combinations(every, size):
+            try:
+                key = shares.combine(slot, {j: every[j] for j in seats})
+            except shares.SharesMissing:
+                continue
+            assert key == slots.slot_key(scene.secret(given["tau"]), scene.header.digest)
+            opening.append(sum(1 << j for j in seats))
+    return {"open": sorted(opening), "sets": 1 << len(every)}
+
+
+def every_byte(given: Fields) -> Fields:
+    """How many bytes of header, seal, tier 1 header, digest and signature may be changed: none."""
+    scene = Scene(given)
+    facts, refused, tried = scene.facts(), 0, 0
+    for part in ("header", "seal", "tier1_header", "seal_digest", "signature"):
+        data = getattr(facts, part)
+        for at in range(len(data)):
+            changed = data[:at] + bytes([data[at] ^ 0x80]) + data[at + 1 :]
+            tried += 1
+            try:
+                shares.verify_slot(replace(facts, **{part: changed}), scene.policy)
+            except GlasslockError:
+                refused += 1
+    return {"tried": tried, "refused": refused}
+
+
+def exchanged(given: Fields) -> bytes:
+    """Open ``seat`` of a seal whose row there was put in place of its own, and signed for."""
+    scene, other = Scene(given["scene"]), Scene(given["other"])
+    rows = list(scene.seal.rows)
+    rows[given["seat"]] = other.seal.rows[given["row"]]
+    slot = shares.verify_slot(scene.facts(replace(scene.seal, rows=tuple(rows))), scene.policy)
+    return scene.share(slot, given["seat"]).share
+
+
+def exchanged_seal(given: Fields) -> None:
+    """Check a slot with the seal of another, or with another's signature."""
+    scene, other = Scene(given["scene"]), Scene(given["other"])
+    theirs = getattr(other.facts(), given["part"])
+    shares.verify_slot(replace(scene.facts(), **{given["part"]: theirs}), scene.policy)
+
+
+# -- 6: body -----------------------------------------------------------------------------------
+def padme(given: Fields) -> int:
+    return body.padded_size(given["length"])
+
+
+def message(given: Fields) -> Fields:
+    key = SigningKey.from_seed(given["seed"])
+    place = (given["slot"], given["m"], given["previous"])
+    content, fresh = given["content"], given["fresh"]
+    header, data = body.make_message(given["key"], place, content, fresh, key.sign)
+    opened = body.open_body(given["key"], header, data, key.public)
+    assert opened.content == content
+    opening = given["opening"] and Opening(*given["opening"])
+    envelope = Envelope(header.encoded, data, opening)
+    assert envelope.tombstone().digest == envelope.digest
+    return {
+        "salt": header.salt,
+        "header": header.encoded,
+        "signature": opened.signature,
+        "body": data,
+        "D": envelope.digest,
+    }
+
+
+def open_body(given: Fields) -> bytes:
+    header = decode_message_header(given["header"])
+    return body.open_body(given["key"], header, given["body"], given["signer"]).content
+
+
+# -- 7: stream ---------------------------------------------------------------------------------
+def heads(given: Fields) -> list[bytes]:
+    head = Head.start(given["group_id"])
+    found = [head.head]
+    for time, kind, data in given["entries"]:
+        d = handshake_digest(data) if kind == "handshake" else data
+        head = head.next(time, d)
+        found.append(head.head)
+    return found
+
+
+def device_line(given: Fields) -> list[bytes]:
+    line, found = given["start"], []
+    for q, d in enumerate(given["entries"], start=given["first_q"]):
+        line = device_next(line, q, d)
+        found.append(line)
+    return found
+
+
+def window(given: Fields) -> Any:  # noqa: ANN401
+    clocks = Clocks(given["slot_seconds"], 96, given["skew_seconds"])
+    return slots.window(clocks, given["time"])
+
+
+def receipts(given: Fields) -> Fields:
+    key = SigningKey.from_seed(given["seed"])
+    made = make_receipts([ReceiptLeaf(*leaf) for leaf in given["leaves"]], key.sign)
+    for receipt in made:
+        verify_receipt(receipt, key.public)
+    return {
+        "leaves": [receipt.leaf.encode() for receipt in made],
+        "root": made[0].root,
+        "paths": [receipt.path for receipt in made],
+        "signature": made[0].signature,
+    }
+
+
+OPERATIONS: dict[str, Callable[[Fields], Any]] = {
+    "cbor": cbor_encode,
+    "decode": cbor_decode,
+    "hash": hash_,
+    "kdf": kdf,
+    "sign": sign,
+    "verify": verify,
+    "root": root,
+    "slots": derive_slots,
+    "cover": cover,
+    "leaf": leaf_and_chain,
+    "xwing public": xwing_public,
+    "xwing check": xwing_check,
+    "xwing": xwing,
+    "tier1": tier1,
+    "seal": seal,
+    "subsets": subsets,
+    "every byte": every_byte,
+    "exchanged row": exchanged,
+    "exchanged part": exchanged_seal,
+    "padme": padme,
+    "message": message,
+    "open body": open_body,
+    "heads": heads,
+    "device line": device_line,
+    "window": window,
+    "receipts": receipts,
+    "judge": judge_by_product,
+}
