@@ -1,0 +1,242 @@
+"""The keyholder's shell: opening its folder, the verbs of its person, and the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from glasslock import signing
+from glasslock.errors import ConfigError, GlasslockError, StateError
+from glasslock.keyholder import period, watch
+from glasslock.keyholder.check import LoggedOrder, check
+from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
+from glasslock.keyholder.founding import PolicyDraft, found
+from glasslock.keyholder.release import Answer
+from glasslock.keyholder.running import Keyholder, Office
+from glasslock.keyholder.seat import Seated
+from glasslock.keyholder.store import Outgoing, Store
+from glasslock.keyholder.summary import Summary, summarise
+from glasslock.orders.ledger import OrderRecord
+from glasslock.runtime.clock import Clock, SystemClock
+from glasslock.runtime.files import private_folder, read_limited
+from glasslock.runtime.http import HttpClient
+from glasslock.runtime.keys import load_or_create_seed
+from glasslock.runtime.logs import Log
+from glasslock.runtime.service import every, run_worker
+from glasslock.runtime.sqlite import WritePoint, no_point
+from glasslock.sealing.book import check_policy
+from glasslock.signing import SigningKey
+from glasslock.tlog.quorum import MAX_FILE
+from glasslock.tlog.submission import submit
+from glasslock.wire import api
+from glasslock.wire.digest import derive
+from glasslock.wire.labels import Label
+from glasslock.wire.policy import Policy, SignedPolicy
+from glasslock.wire.record import PolicyRecord, encode_record
+
+KEY_FILE: Final = "keyholder.key"
+MAX_PASSPHRASE: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """An own period key as its person sees it; ``state`` is a word."""
+
+    key_id: str
+    first_day: int
+    last_day: int
+    state: str
+
+
+def open_key(config: KeyholderConfig) -> SigningKey:
+    """Return the keyholder's signing key, making it when there is none; raises ``ConfigError``."""
+    passphrase = None
+    if config.passphrase_file is not None:
+        passphrase = read_limited(config.passphrase_file, MAX_PASSPHRASE).decode().strip()
+    return SigningKey.from_seed(
+        load_or_create_seed(private_folder(config.data) / KEY_FILE, passphrase)
+    )
+
+
+def open_store(config: KeyholderConfig, key: SigningKey, point: WritePoint = no_point) -> Store:
+    """Open the keyholder's database, which its key file encrypts."""
+    return Store(private_folder(config.data), derive(key.seed, Label.STORE), point)
+
+
+def open_office(
+    config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point
+) -> Office:
+    """Return what the keyholder knows, without doing anything; beside the daemon if it runs."""
+    key = open_key(config)
+    return Office(config, key, open_store(config, key, point), clock or SystemClock())
+
+
+def open_keyholder(
+    config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point
+) -> Keyholder:
+    """Return the keyholder, ready for its first round."""
+    key = open_key(config)
+    store = open_store(config, key, point)
+    return Keyholder(config, key, store, clock or SystemClock(), Log("keyholder"))
+
+
+def run(config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point) -> None:
+    """Run a keyholder until SIGTERM or SIGINT; it listens to nobody. Raises ``ConfigError``."""
+    policy_digest(config)
+
+    async def work() -> None:
+        keyholder = open_keyholder(config, clock, point)
+        try:
+            await every(config.poll_seconds, keyholder.round, Log("keyholder"))
+        finally:
+            await keyholder.close()
+
+    run_worker([work])
+
+
+# -- the person's verbs -----------------------------------------------------------------------
+
+
+def pending(office: Office) -> list[Summary]:
+    """Return the orders that wait for the person's answer, each having passed every check."""
+    found = []
+    for record, logged in _unanswered(office):
+        found.append(summarise(logged, record.leaf.commitment))
+    return found
+
+
+def answer(office: Office, commitment: bytes, said: Answer) -> None:
+    """Keep the person's answer to the order of ``commitment``; the daemon acts on it.
+
+    Raises:
+        StateError: no such order waits for an answer.
+    """
+    for record, _ in _unanswered(office):
+        if record.leaf.commitment == commitment:
+            office.store.put_answer(record.index, said, office.clock.now())
+            return
+    raise StateError("no such order waits for an answer", rule="keyholder.answer")
+
+
+def _unanswered(office: Office) -> list[tuple[OrderRecord, LoggedOrder]]:
+    seated = _seated(office)
+    answers, found = office.store.answers(), []
+    for record, step in watch.steps(office.ledger, seated, office.cases):
+        if step is not watch.Step.JUDGE or record.index in answers:
+            continue
+        facts = office.facts(seated, record, office.cases[record.index])
+        logged = check(seated, facts.logs, record, facts.case.bundle, office.clock.now())
+        if isinstance(logged, LoggedOrder):
+            found.append((record, logged))
+    return found
+
+
+def periods(office: Office) -> list[Period]:
+    """Return all own period keys, the newest first."""
+    seated = _seated(office)
+    vetted = {key.record.key_id for key in office.book.vetted(seated.policy)}
+    logged = {key.record.key_id for key in office.book.keys}
+    found = []
+    for key in office.keys.values():
+        steps = ((key.key_id in vetted, "proven"), (key.key_id in logged, "logged"))
+        state = next((word for holds, word in steps if holds), "new")
+        if key.seed is None:
+            state = "destroyed"
+        found.append(Period(key.key_id.hex(), key.record.first_day, key.record.last_day, state))
+    return sorted(found, key=lambda each: each.first_day, reverse=True)
+
+
+def destroy(office: Office, key_id: bytes) -> None:
+    """Destroy an own period key before its time; the daemon logs it.
+
+    Raises:
+        StateError: there is no such key, or it is destroyed already.
+    """
+    seated = _seated(office)
+    key = office.keys.get(key_id)
+    if key is None or key.seed is None:
+        raise StateError("there is no such period key", rule="keyholder.key-id")
+    end = period.make_end(seated, key_id, office.clock.now())
+    office.store.end_keys({key_id: Outgoing(office.policy_log.origin, encode_record(end))})
+    office.keys[key_id] = replace(key, seed=None)
+
+
+def _seated(office: Office) -> Seated:
+    seated = office.seated
+    if seated is None:
+        raise StateError("the policy is not in the log yet", rule="keyholder.policy")
+    return seated
+
+
+# -- founding a policy ------------------------------------------------------------------------
+
+
+def read_draft(draft: PolicyDraft, folder: Path) -> Policy:
+    """Return the policy of a draft in ``folder``; raises ``ConfigError``, ``WireError``."""
+    try:
+        quorum = read_limited(folder / draft.quorum, MAX_FILE).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError("the quorum file is not text", rule="keyholder.quorum") from error
+    return found(draft, quorum)
+
+
+def sign_policy(config: KeyholderConfig, policy: Policy) -> bytes:
+    """Return this keyholder's signature over a policy in which it has a seat.
+
+    Raises:
+        StateError: it has none, or another key, or the quorum is not the pinned one.
+    """
+    seated = Seated.of(policy, config.name, open_key(config))
+    access = seated.access
+    pinned = (pinned_quorum(config).text, config.policy_origin, config.orders_origin)
+    if (access.quorum, access.policy_origin, access.orders_origin) != pinned:
+        raise StateError("the policy names other logs or witnesses", rule="release.pinned")
+    return seated.key.sign(Label.SIGN_POLICY, policy.document)
+
+
+def in_seat_order(policy: Policy, signatures: Sequence[bytes]) -> SignedPolicy:
+    """Return a policy with one signature of every seat, given in any order.
+
+    Raises:
+        StateError: a seat has not signed.
+    """
+    seats = () if policy.access is None else policy.access.seats
+    ordered = []
+    for seat in seats:
+        mine = (s for s in signatures if _signs(seat.signing_key, policy.document, s))
+        signature = next(mine, None)
+        if signature is None:
+            raise StateError(f"{seat.keyholder} has not signed", rule="policy.signatures")
+        ordered.append(signature)
+    signed = SignedPolicy(policy, tuple(ordered))
+    check_policy(signed)
+    return signed
+
+
+def _signs(key: bytes, document: bytes, signature: bytes) -> bool:
+    try:
+        signing.verify(key, Label.SIGN_POLICY, document, signature)
+    except GlasslockError:
+        return False
+    return True
+
+
+async def publish(config: KeyholderConfig, signed: SignedPolicy) -> int:
+    """Put a signed policy into the policy log; returns its index.
+
+    Raises:
+        TransportError: the log does not answer.
+        QuorumNotMet: too few witnesses have cosigned in time; try again.
+    """
+    key, entry = open_key(config), encode_record(PolicyRecord(signed))
+    client = HttpClient(log_url(pinned_quorum(config), config.policy_origin))
+    try:
+        body = submit(key, config.policy_origin, entry).encode()
+        added = await client.post(api.LOG_ADD, body)
+    finally:
+        await client.close()
+    return msgspec.msgpack.decode(added, type=api.Added).index
