@@ -2,26 +2,38 @@
 
 ``step`` is the transaction of every step of a session, so it is struck again and again: after the
 device's first rows, KeyPackages, a new group, commits, messages, receipts and what others wrote.
+The story is told under ``none``, and under a policy with keyholders, whose log the device reads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from glasslock.client import Client
+from glasslock.client import Client, Invited
 from tests.journeys.points import MOMENTS, write_points
 from tests.journeys.process import PATIENCE, Gone, Process
-from tests.village.village import until, village
+from tests.village.access import SMALL, access_village
+from tests.village.village import Village, until, village
 
-POINTS = sorted(write_points("client"))
+LOG_POINTS = sorted(p for p in write_points("client") if p.startswith("log."))
+POINTS = sorted(write_points("client") - set(LOG_POINTS))
 # A device makes 40 steps and more in this story; the first ones prepare KeyPackages.
 STEPS = [
     (f"step.{moment}", count)
     for count, moment in zip((2, 5, 9, 13, *range(15, 36)), MOMENTS * 9, strict=False)
+]
+# With seals in flight: the new group, the commits, envelopes with seals, verdicts, other's seals.
+SEALED = [
+    (f"step.{moment}", count)
+    for count, moment in zip(
+        (14, 17, 19, 20, 21, 22, 24, 26, 28, 30, 32), MOMENTS * 4, strict=False
+    )
 ]
 MOST_DEATHS = 3
 
@@ -80,15 +92,15 @@ class Device:
             await self._process.stop()
 
 
-async def found_group(device: Device, bob: Client) -> str:
+async def found_group(device: Device, bob: Client, policy: str) -> str:
     """Have the device create a conversation with Bob in it, however often it takes."""
-    answer = await device.ask("create", accounts=["bob"])
+    answer = await device.ask("create", accounts=["bob"], policy=policy)
     if answer is not None:
         return str(answer["conversation"])
     known = await device.conversations()
     group = str(known[0]["conversation"]) if known else ""
     if not known:
-        created = await device.ask("create", accounts=["bob"])
+        created = await device.ask("create", accounts=["bob"], policy=policy)
         assert created is not None
         return str(created["conversation"])
     if "bob" not in known[0]["accounts"]:  # type: ignore[operator]
@@ -97,9 +109,16 @@ async def found_group(device: Device, bob: Client) -> str:
     return group
 
 
-async def tell_the_story(device: Device, bob: Client) -> None:
+async def say_yes(bob: Client) -> None:
+    """Accept whatever Bob is invited to."""
+    async for told in bob.events():
+        if isinstance(told, Invited):
+            await bob.accept(told.group_id)
+
+
+async def tell_the_story(device: Device, bob: Client, policy: str) -> None:
     """Create, write, read, renew: every kind of step; then compare both sides."""
-    group = await found_group(device, bob)
+    group = await found_group(device, bob, policy)
     group_id = bytes.fromhex(group)
     await until(lambda: any(c.group_id == group_id for c in bob.conversations()))
     acknowledged, unanswered = [], []
@@ -142,16 +161,37 @@ async def compare(
     assert bob.records(group_id) == []
 
 
-@pytest.mark.parametrize(("point", "count"), [*((p, 1) for p in POINTS), *STEPS])
+@asynccontextmanager
+async def stage(folder: Path, policy: str) -> AsyncIterator[Village]:
+    """Open a village that serves ``policy``."""
+    if policy == "none":
+        async with village(folder) as people:
+            yield people
+    else:
+        async with access_village(folder, shape=SMALL) as (place, _):
+            yield place.people
+
+
+@pytest.mark.parametrize(
+    ("policy", "point", "count"),
+    [
+        *(("none", point, 1) for point in POINTS),
+        *(("none", *step) for step in STEPS),
+        *(("sealed", point, 1) for point in LOG_POINTS),
+        *(("sealed", *step) for step in SEALED),
+    ],
+)
 async def test_a_device_killed_at_any_write_loses_nothing(
-    tmp_path: Path, point: str, count: int
+    tmp_path: Path, policy: str, point: str, count: int
 ) -> None:
-    async with village(tmp_path / "village") as place:
+    async with stage(tmp_path / "village", policy) as place:
         bob = await place.person("bob")
         (tmp_path / "who").write_text(f"{place.url} alice", encoding="utf-8")
         device = Device(tmp_path / "alice", point, count)
+        saying_yes = asyncio.create_task(say_yes(bob))
         try:
-            await tell_the_story(device, bob)
+            await tell_the_story(device, bob, policy)
         finally:
+            saying_yes.cancel()
             await device.stop()
         assert device.deaths == 1, f"{point} was not passed {count} times"
