@@ -66,9 +66,9 @@ PUBLIC = {
 }
 
 
-def make_record(policy: Policy, role: str, **changes: object) -> AuthorityRecord:
+def make_record(under: Policy, role: str, /, **changes: object) -> AuthorityRecord:
     record = AuthorityRecord(
-        f"the {role}", role, OWNERS[role], "criminal", PUBLIC[role], 0, 1 << 40, policy.digest
+        f"the {role}", role, OWNERS[role], "criminal", PUBLIC[role], 0, 1 << 40, under.digest
     )
     record = replace(record, **changes)  # type: ignore[arg-type]
     signature = REGISTRY_KEY.sign(Label.SIGN_RECORD, record.signed_part())
