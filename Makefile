@@ -53,5 +53,6 @@ lock: ## resolve the lock files anew from pyproject.toml
 	@tools/lock.sh
 
 clean: ## remove what make made, and nothing else
-	rm -rf .venv .stamps target .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .stamps target .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	       .cache
 	rm -f src/glasslock/_core*.so
