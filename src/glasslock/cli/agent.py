@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from glasslock.client import Client, ConversationView, Message
-from glasslock.client.events import Event
+from glasslock.client.events import Event, Notice, NoticeReceived
 from glasslock.errors import GlasslockError, WireError
 
 MAX_LINE: Final = 1 << 20
@@ -26,6 +26,8 @@ _NAMES: Final = {
     "MembersChanged": "members",
     "Failed": "failed",
     "Warned": "warned",
+    "PolicyProposed": "policy-proposed",
+    "PolicyChanged": "policy-changed",
 }
 
 
@@ -45,6 +47,7 @@ class Agent:
             "again": self._again,
             "read": self._read,
             "list": self._list,
+            "notices": self._notices,
         }
 
     async def run(self) -> None:
@@ -120,9 +123,14 @@ class Agent:
     async def _list(self, _command: dict[str, Any]) -> dict[str, Any]:
         return {"conversations": [conversation_line(c) for c in self._client.conversations()]}
 
+    async def _notices(self, _command: dict[str, Any]) -> dict[str, Any]:
+        return {"notices": [notice_line(each) for each in self._client.notices()]}
+
 
 def event_line(event: Event) -> dict[str, Any]:
     """Return an event as a JSON object."""
+    if isinstance(event, NoticeReceived):
+        return {"event": "notice", **notice_line(event.notice)}
     facts = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
     facts["conversation"] = facts.pop("group_id")
     if "content" in facts:
@@ -140,6 +148,17 @@ def message_line(message: Message) -> dict[str, Any]:
         "position": message.position,
         "text": _readable(message.content),
     }
+
+
+def notice_line(notice: Notice) -> dict[str, Any]:
+    """Return a verified notice as a JSON object."""
+    facts = dataclasses.asdict(notice)
+    facts["notice"] = facts.pop("number")
+    facts["conversations"] = [
+        {"conversation": each.group_id, "recipient": each.recipient, "slots": each.spans}
+        for each in notice.conversations
+    ]
+    return facts
 
 
 def conversation_line(view: ConversationView) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from glasslock.client.events import (
     MembersChanged,
     MessageReceived,
     MessageSent,
+    Notice,
+    NoticeReceived,
     PolicyChanged,
     PolicyProposed,
+    Reached,
     Warned,
 )
 from glasslock.client.store import Message
@@ -29,7 +32,10 @@ __all__ = [
     "Message",
     "MessageReceived",
     "MessageSent",
+    "Notice",
+    "NoticeReceived",
     "PolicyChanged",
     "PolicyProposed",
+    "Reached",
     "Warned",
 ]

@@ -8,6 +8,7 @@ from glasslock.client.events import Event
 from glasslock.client.state import GroupState
 from glasslock.errors import GlasslockError
 from glasslock.mls import WriteSet
+from glasslock.tlog.follow import Replica
 from glasslock.wire.api import DeviceFrame
 
 Row = tuple[bytes, bytes, bytes | None]
@@ -63,6 +64,24 @@ class Record:
     evidence: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class LetterState:
+    """What became of a letter: ``verified``, or ``refused`` with the rule that failed."""
+
+    number: int
+    state: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersRead:
+    """How far the orders log of a policy was read, and entries (index, time, bytes) to keep."""
+
+    policy: bytes
+    replica: Replica
+    entries: list[tuple[int, int, bytes]]
+
+
 @dataclass
 class Effects:
     """One step: first everything is stored in one transaction, then sent, then told.
@@ -82,6 +101,9 @@ class Effects:
     accepted: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
     invitations: dict[bytes, bytes | None] = field(default_factory=dict)
     meta: dict[str, bytes] = field(default_factory=dict)
+    letters: list[bytes] = field(default_factory=list)
+    letter_states: list[LetterState] = field(default_factory=list)
+    orders_read: list[OrdersRead] = field(default_factory=list)
     frames: list[DeviceFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     done: list[tuple[int, GlasslockError | None]] = field(default_factory=list)
@@ -106,6 +128,9 @@ class Effects:
             or self.accepted
             or self.invitations
             or self.meta
+            or self.letters
+            or self.letter_states
+            or self.orders_read
         )
 
     @property

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from glasslock.client import enrolment
 from glasslock.client.enrolment import Approval, LinkRequest
-from glasslock.client.events import Event
+from glasslock.client.events import Event, Notice
 from glasslock.client.running import Running, ask_provider
 from glasslock.client.schema import MIGRATIONS
 from glasslock.client.session import Session
@@ -267,6 +267,20 @@ class Client:
         CBOR array: slot header, signed seal digest, slot signature, own tier 1 and seal digest.
         """
         return self._store.evidence(group_id, position)
+
+    def notices(self) -> list[Notice]:
+        """Return the verified letters about orders that reached this person, the oldest first."""
+        kept = [each for each in self._store.letters.all() if each.state == "verified"]
+        if not kept:
+            return []
+        from glasslock.client.notices import read_notice  # noqa: PLC0415 - as in ``noticing``
+
+        known = self._session.policies.known
+        found = []
+        for letter in kept:
+            notice = read_notice(letter.data, letter.number)
+            found.append(notice.logged_by(known[notice.policy].provider_key))
+        return found
 
     async def create_conversation(
         self, accounts: Iterable[str] = (), policy: Policy | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 
@@ -92,6 +92,61 @@ class Warned:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What of a person an order reached: a conversation, its first and last slots.
+
+    ``recipient`` is the person the order names, when it reached what that person received.
+    """
+
+    group_id: bytes
+    recipient: str | None
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a verified letter says of an order; times are unix seconds.
+
+    ``origin`` and ``index`` say where its leaf stands, ``provider`` whose key logged it.
+    """
+
+    number: int
+    origin: str
+    index: int
+    policy: bytes
+    provider: bytes
+    account: str
+    named: bool
+    authority: str
+    countersigner: str
+    reference: str
+    legal_basis: str
+    offence: str
+    issued: int
+    expires: int
+    hold: int
+    disclose_by: int
+    contest: str
+    conversations: tuple[Reached, ...]
+
+    def numbered(self, number: int) -> Notice:
+        """Return the same under the number it has on this device."""
+        return replace(self, number=number)
+
+    def logged_by(self, provider: bytes) -> Notice:
+        """Return the same as logged by a provider's key."""
+        return replace(self, provider=provider)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeReceived:
+    """A letter about an order that opened messages of this person, verified against its log."""
+
+    group_id: bytes
+    notice: Notice
+
+
 Event: TypeAlias = (
     MessageReceived
     | MessageSent
@@ -102,4 +157,5 @@ Event: TypeAlias = (
     | MembersChanged
     | Failed
     | Warned
+    | NoticeReceived
 )

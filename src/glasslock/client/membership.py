@@ -391,6 +391,8 @@ class Membership:
                 self.invite(group_id, self._session.device.account)
         elif item.kind == "welcome":
             self._welcome(effects, item)
+        elif item.kind == "notice":
+            effects.letters.append(item.data)
 
     def accept(self, group_id: bytes) -> None:
         """Join a conversation whose policy the person has now accepted.

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from glasslock.client.changes import Effects
 from glasslock.client.enrolment import read_provider
 from glasslock.client.events import Event, Warned
+from glasslock.client.noticing import Noticing
 from glasslock.client.session import Session
 from glasslock.client.store import Store
 from glasslock.errors import GlasslockError, TransportError, VerificationError
@@ -58,6 +59,13 @@ class Running:
         self._tasks: list[asyncio.Task[None]] = []
         self._logs: dict[bytes, Replica | None] = {}
         self.session = self._load()
+        self.noticing = Noticing(
+            store.letters,
+            self.device.account,
+            clock,
+            lambda: self.session.policies.known,
+            self._step,
+        )
 
     def _load(self) -> Session:
         try:
@@ -80,6 +88,7 @@ class Running:
             asyncio.create_task(self._stay_connected()),
             asyncio.create_task(self._tick()),
             asyncio.create_task(self._read_logs()),
+            asyncio.create_task(self.noticing.run()),
         ]
         try:
             await asyncio.wait_for(self.online.wait(), seconds)
@@ -272,6 +281,10 @@ class Running:
                 self.session.learnt(new)
                 await self._pump()
 
+    async def _step(self, effects: Effects) -> None:
+        """Carry out a step that was made beside the session."""
+        await self.carry_out(lambda: self.session.enqueue(effects))
+
     async def _pump(self) -> None:
         """Carry out the session's steps: store, send, tell."""
         while (effects := self.session.poll(self.clock.now())) is not None:
@@ -284,6 +297,8 @@ class Running:
                 await self._send(frame)
             for event in effects.events:
                 self._tell(event)
+            if effects.letters:
+                self.noticing.wake()
             for number, failure in effects.done:
                 _settle(self._futures.pop(number, None), failure)
 

@@ -57,4 +57,19 @@ MIGRATIONS: Final = (
 
     CREATE TABLE invitations (group_id BLOB PRIMARY KEY, item BLOB NOT NULL) STRICT;
     """,
+    """
+    CREATE TABLE letters (
+        number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, letter BLOB NOT NULL,
+        state TEXT NOT NULL, rule TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE orders_state (
+        policy BLOB PRIMARY KEY, note BLOB NOT NULL, nodes BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE orders_entries (
+        policy BLOB NOT NULL, idx INTEGER NOT NULL, time INTEGER NOT NULL, entry BLOB NOT NULL,
+        PRIMARY KEY (policy, idx)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

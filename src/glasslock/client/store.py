@@ -13,6 +13,7 @@ from typing import Final
 
 from glasslock.client.changes import Effects, Outgoing, Row
 from glasslock.client.conversation import HEADS, Conversation
+from glasslock.client.letters import Letters
 from glasslock.client.policies import Policies
 from glasslock.client.sending import Draft, Place
 from glasslock.client.session import Loaded, read_line
@@ -53,6 +54,7 @@ class Store:
     def __init__(self, db: Database) -> None:
         """Take over ``db``, opened with ``glasslock.client.schema.MIGRATIONS``."""
         self._db = db
+        self.letters = Letters(db)
 
     def close(self) -> None:
         """Close the database."""
@@ -146,6 +148,9 @@ class Store:
                 self._put_heads(effects)
                 self._put_messages(effects)
                 self._put_rest(effects)
+                self.letters.put(effects.letters, effects.letter_states)
+                for read in effects.orders_read:
+                    self.letters.put_read(read)
         for written in effects.written:
             written.confirm()
 
