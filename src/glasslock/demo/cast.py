@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from glasslock.demo.stage import Actor, Stage
@@ -33,6 +34,7 @@ class Cast:
 
     stage: Stage
     url: str = ""
+    policy_log: str = ""
     words: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -45,13 +47,19 @@ class Cast:
         folder = self.stage.folder("provider")
         settings = folder / "provider.toml"
         if not settings.exists():
-            settings.write_text(SETTINGS.format(data=folder / "data", port=0), encoding="utf-8")
+            self._settle(settings, 0)
+        elif self.policy_log:
+            self._settle(settings, int(self.url.rsplit(":", 1)[1]))
         provider = self.stage.start("provider", "serve", "provider", str(settings))
         port = provider.expect("ready")["port"]
         # A restart must be found where the people left it.
-        settings.write_text(SETTINGS.format(data=folder / "data", port=port), encoding="utf-8")
+        self._settle(settings, port)
         self.url = f"http://127.0.0.1:{port}"
         return provider
+
+    def _settle(self, settings: Path, port: int) -> None:
+        text = SETTINGS.format(data=settings.parent / "data", port=port) + self.policy_log
+        settings.write_text(text, encoding="utf-8")
 
     def make_people(self, names: Iterable[str]) -> None:
         """Make a device for each account and put it to work."""
@@ -97,9 +105,15 @@ class Cast:
             f"{name} has other messages than were written",
         )
 
-    def until(self, step: Step, holds: Callable[[], object], otherwise: str) -> None:
+    def until(
+        self,
+        step: Step,
+        holds: Callable[[], object],
+        otherwise: str,
+        seconds: float = PATIENCE,
+    ) -> None:
         """Wait until ``holds()``; the step fails with ``otherwise`` when it never does."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
                 if holds():

@@ -12,14 +12,14 @@ from typing import Annotated, Final
 import typer
 
 from glasslock.cli import output
-from glasslock.demo import messenger
+from glasslock.demo import lock, messenger, order
 from glasslock.demo.cast import Cast
 from glasslock.demo.stage import Stage
 from glasslock.demo.story import StepFailed, Story
 
 app = typer.Typer(add_completion=False)
 
-CHAPTERS: Final[tuple[ModuleType, ...]] = (messenger,)
+CHAPTERS: Final[tuple[ModuleType, ...]] = (messenger, lock, order)
 
 
 @app.command()

@@ -133,10 +133,15 @@ class Stage:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def start(self, name: str, *arguments: str, talks: bool = False) -> Actor:
-        """Start ``glasslock ARGUMENTS`` as actor ``name``, with its log in its own folder."""
+    def start(
+        self, name: str, *arguments: str, talks: bool = False, module: str = "glasslock"
+    ) -> Actor:
+        """Start ``glasslock ARGUMENTS`` as actor ``name``, with its log in its own folder.
+
+        Another ``module`` than ours is what a villain runs.
+        """
         folder = self.folder(name)
-        command = [sys.executable, "-m", "glasslock", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         with (folder / "log").open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
                 command,
