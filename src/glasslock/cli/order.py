@@ -27,7 +27,7 @@ from glasslock.cli.orderforms import (
     wanted,
 )
 from glasslock.desk.casefile import CaseFile, statement
-from glasslock.desk.casework import Request, summary
+from glasslock.desk.casework import Case, Request, summary
 from glasslock.desk.config import DeskConfig
 from glasslock.desk.page import make_page
 from glasslock.desk.releases import CaseKeyPair
@@ -212,7 +212,9 @@ def sign(config: Config, case: CaseId, *, key: IssuingKey) -> None:
 
     async def work(office: Office) -> None:
         found = office.store.case(case)
-        await office.sign(found, signer(key))
+        office.recall()
+        _warn(office, found, ISSUING, signer(key))
+        office.sign(found, signer(key))
         output.talk(f"case {found.id} is signed; it needs its countersignature")
 
     _work(config, work)
@@ -229,10 +231,11 @@ def countersign(
 
     async def work(office: Office) -> None:
         found = office.store.case(case)
-        await office.read(office.config.policy_origin)
+        office.recall()
         for line in lines_of(office, found):
             output.talk(line)
-        await office.countersign(found, signer(key))
+        _warn(office, found, COUNTERSIGNER, signer(key))
+        office.countersign(found, signer(key))
         output.talk(f"case {found.id} is countersigned and can be submitted")
 
     _work(config, work)
@@ -415,10 +418,16 @@ def _work(config: Path, work: Callable[[Office], Awaitable[None]]) -> None:
         office.close()
 
 
+def _warn(office: Office, case: Case, role: str, key: SigningKey) -> None:
+    """Say beforehand what provider and keyholders will say."""
+    if not office.is_named(case, role, key):
+        output.talk("this is not the key that the order names: nobody will take the order")
+
+
 def _write(out: Path, file: CaseFile, key: SigningKey) -> None:
     folder = private_folder(out)
     write_atomic(folder / "case.json", file.data)
-    write_atomic(folder / "statement.json", statement(file, key))
+    write_atomic(folder / "case.sig", statement(file, key))
     write_atomic(folder / "case.html", make_page(file, key.public.hex()))
 
 

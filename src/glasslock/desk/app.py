@@ -62,6 +62,8 @@ class Desk:
         case = self.office.store.case_of(claimed.order)
         if case is None or not takes_releases(case.state):
             raise Denied("this desk waits for no release of this order", rule="desk.order")
+        # A command may have read on in the logs since this daemon did.
+        self.office.recall()
         release = accept_release(request.body, case.order.digest, self._access())
         known = self.office.store.releases(case.order.digest)
         mine = [digest for seat, digest, _ in known if seat == release.seat]

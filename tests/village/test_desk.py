@@ -1,0 +1,390 @@
+"""A desk among real logs, witnesses and a provider: from the draft to the notice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from glasslock import hpke
+from glasslock.cli.order import app as order_command
+from glasslock.cli.orderforms import status_of, wanted
+from glasslock.client import Client
+from glasslock.desk.app import MAX_PER_SEAT, Desk
+from glasslock.desk.casework import Case, Request, Wanted
+from glasslock.desk.config import DeskConfig
+from glasslock.desk.page import make_page
+from glasslock.desk.releases import CaseKeyPair, verified
+from glasslock.desk.running import Office
+from glasslock.errors import BadSignature, Denied, StateError, VerificationError, WireError
+from glasslock.orders.ledger import sign_leaf
+from glasslock.orders.lifecycle import State
+from glasslock.runtime.http import HttpClient, build_app
+from glasslock.runtime.keys import save_seed
+from glasslock.runtime.service import bind
+from glasslock.sealing.releasing import CaseKeys, make_release
+from glasslock.sealing.shares import open_seat, open_share
+from glasslock.wire import api
+from glasslock.wire.labels import Label
+from glasslock.wire.leaf import IntentLeaf, RefusalLeaf, encode_leaf
+from glasslock.wire.policy import Policy
+from glasslock.wire.release import Release
+from tests.village.access import Keyholder
+from tests.village.institutions import (
+    ISSUER,
+    JUDGE,
+    ORDERS,
+    REGISTRY_KEY,
+    OrdersVillage,
+    orders_village,
+    seed,
+)
+from tests.village.logs import ORIGIN
+from tests.village.serving import Serving
+
+KEYS = CaseKeyPair(
+    hpke.DecryptionKey.from_seed(seed("agency")), hpke.DecryptionKey.from_seed(seed("court"))
+)
+SEATS = range(4)
+
+
+class Commands:
+    """``glasslock order`` typed by a person, at the village's time."""
+
+    def __init__(self, here: Scene, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        self.config = folder / "desk.toml"
+        names = ("data", "quorum", "policy_origin", "orders_origin", "policy", "provider")
+        lines = [f'{name} = "{getattr(here.config, name)}"' for name in names]
+        self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for role in ("prosecutor", "judge", "agency", "court", "registry office"):
+            save_seed(self.key(role), seed(role))
+
+    def key(self, role: str) -> Path:
+        return self.folder / f"{role}.key"
+
+    async def __call__(self, verb: str, *arguments: object) -> str:
+        """Run one command and return what it wrote to standard output."""
+        words = [verb, str(self.config), *map(str, arguments)]
+        return await self.bare(*words)
+
+    async def bare(self, *words: str) -> str:
+        self._capsys.readouterr()
+        await asyncio.to_thread(order_command, list(words), standalone_mode=False)
+        return self._capsys.readouterr().out.strip()
+
+
+@dataclass
+class Scene:
+    """A conversation that is over, a desk daemon, and a command's view of the same folder."""
+
+    place: OrdersVillage
+    policy: Policy
+    group: bytes
+    people: list[Client]
+    config: DeskConfig
+    desk: Desk
+    office: Office
+    url: str
+    begin: int
+
+    def request(self, **changes: object) -> Request:
+        now = self.place.clock.now()
+        asked = Request(
+            "CASE 7",
+            "Act 1, section 2",
+            "fraud",
+            "the issuing",
+            "the countersigner",
+            "the agency",
+            "the court-registry",
+            (Wanted(self.group, "alice", self.begin, now - 4),),
+            expires=now + 3_000,
+            disclose_by=now + 600,
+        )
+        return replace(asked, **changes)  # type: ignore[arg-type]
+
+    async def issued(self) -> Case:
+        case = await self.office.draft(self.request())
+        self.office.sign(case, ISSUER)
+        self.office.countersign(self.again(case), JUDGE)
+        return self.again(case)
+
+    async def logged(self) -> Case:
+        case = await self.issued()
+        verdict = await self.office.submit(case)
+        assert verdict.admitted, verdict
+        await self.desk.work()
+        return self.again(case)
+
+    def again(self, case: Case) -> Case:
+        return self.office.store.case(case.id)
+
+    async def release(self, case: Case, seat: int, fresh: int = 0) -> Release:
+        """What the keyholder of ``seat`` makes of the case, as the provider hands it out."""
+        await self.office.follow()
+        evidence = await self.office.evidence(case, ISSUER)
+        shares = []
+        for slot in self.office.prove(case, evidence.manifest).checked.slots:
+            sealed = verified(slot, self.policy)
+            key_id, enc = sealed.tier1.key_ids[seat], slot.tier1.encs[seat]
+            assert key_id is not None
+            assert enc is not None
+            opened = open_seat(sealed, seat, Keyholder.of(seat).seed, key_id, enc)
+            shares.append((sealed, open_share(sealed, opened)))
+        keys = CaseKeys(KEYS.agency.public, KEYS.registry.public)
+        return make_release(
+            case.order.digest, keys, shares, bytes((fresh,)) * 96, Keyholder.of(seat).signing
+        )
+
+    async def announce(self, case: Case, release: Release) -> None:
+        index = case.logged().index or 0
+        leaf = IntentLeaf(index, release.seat, release.digest)
+        entry = encode_leaf(sign_leaf(leaf, Keyholder.of(release.seat).signing))
+        await self.office.add(ORDERS, entry)
+
+    async def post(self, data: bytes) -> None:
+        http = HttpClient(self.url)
+        try:
+            await http.post(api.RELEASES, data)
+        finally:
+            await http.close()
+
+
+@contextlib.asynccontextmanager
+async def scene(folder: Path) -> AsyncIterator[Scene]:
+    async with orders_village(folder) as (place, policy):
+        begin = place.clock.now()
+        people = [await place.people.person(name) for name in ("alice", "bob")]
+        group = await people[0].create_conversation(["bob"], policy)
+        await place.accept(group, people[1])
+        texts = [(each, f"{each.account} {n}") for n in range(2) for each in people]
+        await place.write(group, *texts)
+        place.clock.offset += 20
+        quorum = folder / "quorum"
+        quorum.write_text(place.quorum, encoding="utf-8")
+        config = DeskConfig(
+            folder / "desk", quorum, ORIGIN, ORDERS, policy.digest.hex(), place.url, port=0
+        )
+        desk, office = Desk(config, place.clock), Office(config, place.clock)
+        serving = Serving(bind("127.0.0.1", 0))
+        await serving.start(build_app(desk.routes(), desk.close))
+        try:
+            yield Scene(place, policy, group, people, config, desk, office, serving.url, begin)
+        finally:
+            office.close()
+            await serving.stop()
+
+
+async def test_from_the_draft_to_the_notice(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case = await here.office.draft(here.request())
+        counts = await here.office.preview(case, ISSUER)
+        assert (counts.named, counts.third_parties, counts.messages) == (1, 0, 2)
+        here.office.sign(here.again(case), ISSUER)
+        here.office.countersign(here.again(case), JUDGE)
+        verdict = await here.office.submit(here.again(case))
+        assert verdict.admitted
+        assert await here.office.submit(here.again(case)) == verdict
+        await here.desk.work()
+        case = here.again(case)
+        assert case.state == State.LOGGED
+        for seat in SEATS:
+            release = await here.release(case, seat)
+            await here.announce(case, release)
+            await here.post(release.encode())
+        case = here.again(case)
+        assert case.state == State.RELEASING
+        await here.desk.work()
+        assert [(c.released, c.threshold) for c in here.desk.progress(case)] == [(2, 2), (2, 2)]
+
+        await here.office.follow()
+        evidence = await here.office.evidence(case, ISSUER)
+        opening, file = here.office.open(
+            case, here.office.prove(case, evidence.manifest), evidence, KEYS
+        )
+        assert [m.content for m in opening.messages if b"alice 0" in m.content]
+        assert len(opening.messages) == 2
+        assert opening.gaps == ()
+        assert opening.faults == ()
+        assert json.loads(file.data)["messages"][0]["account"] == "alice"
+        assert b"<script" not in make_page(file, None)
+
+        await here.office.report(here.again(case), ISSUER)
+        assert here.again(case).state == State.REPORTED
+        here.place.clock.offset += 700
+        await here.place.tick()
+        await here.place.orders_log.add(b"a breath at that time")
+        await here.desk.work()
+        assert here.again(case).state == State.NOTICED
+        await here.desk.work()
+        assert here.again(case).state == State.CLOSED
+        ledger, _ = await here.place.read_orders()
+        record = ledger.orders[verdict.index or 0]
+        assert record.disclosed is not None
+        assert not ledger.overdue(record)
+        provider = here.place.people.provider
+        assert provider is not None
+        (letters,) = provider._db.one("SELECT count(*) FROM notices") or (0,)
+        assert letters == 1
+
+
+async def test_releases_are_taken_once_from_who_may_give_them(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case = await here.logged()
+        release = await here.release(case, 1)
+        with pytest.raises(BadSignature):
+            await here.post(replace(release, signature=bytes(64)).encode())
+        stranger = replace(release, order=bytes(32))
+        key = Keyholder.of(1).signing
+        signed = replace(stranger, signature=key.sign(Label.SIGN_RELEASE, stranger.statement))
+        with pytest.raises(Denied) as caught:
+            await here.post(signed.encode())
+        assert caught.value.rule == "desk.order"
+        with pytest.raises(WireError):
+            await here.post(b"\x80")
+        nobody = replace(release, seat=9)
+        with pytest.raises(VerificationError) as wrong:
+            await here.post(nobody.encode())
+        assert wrong.value.rule == "release.seat"
+        assert here.office.store.releases(case.order.digest) == []
+        await asyncio.gather(*(here.post(release.encode()) for _ in range(4)))
+        assert len(here.office.store.releases(case.order.digest)) == 1
+        for number in range(1, MAX_PER_SEAT):
+            await here.post((await here.release(case, 1, number)).encode())
+        with pytest.raises(Denied) as full:
+            await here.post((await here.release(case, 1, 9)).encode())
+        assert full.value.rule == "desk.releases"
+
+
+async def test_a_release_nobody_announced_opens_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case = await here.logged()
+        for seat in SEATS:
+            release = await here.release(case, seat)
+            if seat != 2:
+                await here.announce(case, release)
+            await here.post(release.encode())
+        await here.office.follow()
+        case = here.again(case)
+        evidence = await here.office.evidence(case, ISSUER)
+        opening, _ = here.office.open(
+            case, here.office.prove(case, evidence.manifest), evidence, KEYS
+        )
+        assert opening.messages == ()
+        assert [(f.seat, f.rule) for f in opening.faults] == [(2, "release.intent")]
+        assert here.again(case).state == State.RELEASING
+
+
+async def test_a_refused_order_says_why_and_stays_refused(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case = await here.office.draft(here.request())
+        here.office.sign(case, JUDGE)
+        here.office.countersign(here.again(case), JUDGE)
+        verdict = await here.office.submit(here.again(case))
+        assert (verdict.admitted, verdict.rule, verdict.index) == (False, "order.issuer", None)
+        assert here.again(case).state == State.REFUSED
+        with pytest.raises(StateError):
+            here.office.withdraw(here.again(case))
+
+
+async def test_refusals_of_keyholders_are_told_with_their_ground(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case = await here.logged()
+        leaf = RefusalLeaf(case.logged().index or 0, 3, "keyholder.person", "not grave enough")
+        await here.office.add(ORDERS, encode_leaf(sign_leaf(leaf, Keyholder.of(3).signing)))
+        forged = RefusalLeaf(case.logged().index or 0, 2, "keyholder.person", "forged")
+        await here.office.add(ORDERS, encode_leaf(sign_leaf(forged, Keyholder.of(3).signing)))
+        await here.office.follow()
+        told = status_of(here.office, case)
+        refused = [seat["refused"] for seat in told["seats"]]
+        assert refused == [None, None, None, "keyholder.person: not grave enough"]
+
+
+async def test_an_order_without_enough_releases_lapses_and_is_still_noticed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case = await here.logged()
+        here.place.clock.offset += 3_100
+        await here.place.tick()
+        await here.place.orders_log.add(b"a breath at that time")
+        await here.desk.work()
+        assert here.again(case).state == State.LAPSED
+        for state in (State.NOTICED, State.CLOSED):
+            await here.desk.work()
+            assert here.again(case).state == state
+
+
+async def test_an_order_by_its_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with scene(tmp_path) as here:
+        monkeypatch.setattr("glasslock.cli.order.SystemClock", lambda: here.place.clock)
+        order = Commands(here, tmp_path, capsys)
+        issuing = ("--key", order.key("prosecutor"))
+        public = await order.bare("key", str(tmp_path / "new.key"), "--role", "issuing")
+        named = ("--name", "second", "--role", "issuing", "--owner", "Other", "--class", "civil")
+        office = ("--registry-key", order.key("registry office"))
+        server = here.place.logs.server
+        assert server is not None
+        server._submitters |= {REGISTRY_KEY.public}
+        digest = await order("register", *office, *named, "--key", public)
+        listed = json.loads(await order("authorities", "--json"))
+        assert [each["digest"] for each in listed if each["name"] == "second"] == [digest]
+
+        end = here.place.clock.now() - 4
+        grant = f"{here.group.hex()}:alice:{here.begin}:{end}"
+        who = ("--authority", "the issuing", "--countersigner", "the countersigner")
+        case = await order(
+            "draft", "--reference", "CASE 7", "--legal-basis", "Act 1", "--offence", "fraud",
+            *who, "--agency", "the agency", "--registry", "the court-registry",
+            "--grant", grant, "--disclose-by", end + 900,
+        )  # fmt: skip
+        assert await order("preview", case, *issuing) == (
+            "1 person named, 0 third parties, 2 messages in 1 conversation, 2 slots on 1 day"
+        )
+        await order("sign", case, *issuing)
+        await order("countersign", case, "--key", order.key("judge"))
+        assert json.loads(await order("submit", case, "--json"))["case"] == case
+        kept = here.office.store.case(case)
+        for seat in SEATS:
+            release = await here.release(kept, seat)
+            await here.announce(kept, release)
+            await here.post(release.encode())
+        told = json.loads(await order("status", case, "--json"))
+        assert [(c["released"], c["threshold"]) for c in told["classes"]] == [(2, 2), (2, 2)]
+        assert told["state"] == "releasing"
+        keys = ("--agency-key", order.key("agency"), "--registry-key", order.key("court"))
+        out = tmp_path / "out"
+        said = await order("open", case, *keys, *issuing, "--out", out)
+        assert said == "2 messages opened from 2 of 2 slots, 0 gaps"
+        assert {each.name for each in out.iterdir()} == {"case.json", "case.html", "case.sig"}
+        texts = [each["text"] for each in json.loads((out / "case.json").read_text())["messages"]]
+        assert all("alice" in text for text in texts)
+        assert (await order("report", case, *issuing)).startswith("reported")
+        assert json.loads(await order("status", case, "--json"))["reported"]
+        with pytest.raises(Denied):
+            await order("notify", case)
+        assert json.loads(await order("list", "--json"))[0]["state"] == "reported"
+        assert json.loads(await order("show", case, "--json"))["named"] == ["alice"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*:alice:1:2", "00:*:1:2", "00:alice:1", "00:alice::", ":alice:1:2", "0:alice:1:2", "00::1:2"],
+)
+def test_no_wildcard_parses(text: str) -> None:
+    with pytest.raises(WireError) as caught:
+        wanted(text)
+    assert caught.value.rule == "order.grant"
+
+
+def test_grants_as_they_are_typed() -> None:
+    assert wanted("00ff:alice:60:120") == Wanted(b"\x00\xff", "alice", 60, 120)
+    typed = "00ff:alice:1970-01-01T00:01Z:1970-01-01T01:02:00+01:00:bob"
+    assert wanted(typed) == Wanted(b"\x00\xff", "alice", 60, 120, "bob")
