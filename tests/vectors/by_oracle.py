@@ -8,7 +8,17 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any
 
-from tests.vectors.oracle import bodies, cbor, digests, judge, seals, slots, streams, xwing
+from tests.vectors.oracle import (
+    bodies,
+    cbor,
+    digests,
+    evidence,
+    judge,
+    seals,
+    slots,
+    streams,
+    xwing,
+)
 from tests.vectors.oracle.cbor import Invalid, decode, encode
 from tests.vectors.oracle.digests import h
 
@@ -343,6 +353,22 @@ def receipts(given: Fields) -> Fields:
     }
 
 
+# -- 8: evidence -------------------------------------------------------------------------------
+def manifest(given: Fields) -> Fields:
+    entries = [
+        b"glasslock/1 authority\n" + encode([encode(part), signature])
+        for part, signature in given["authorities"]
+    ]
+    order, *signatures = given["issued"]
+    issued = [encode(order), *signatures]
+    found = evidence.check(given["manifest"], issued, entries, given["policy"], given["roots"])
+    return {
+        "order": h("order", issued[0]),
+        "manifest": h("manifest", encode(given["manifest"])),
+        "slots": found,
+    }
+
+
 OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "cbor": cbor_encode,
     "decode": cbor_decode,
@@ -371,4 +397,5 @@ OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "window": window,
     "receipts": receipts,
     "judge": judge.judge,
+    "evidence": manifest,
 }

@@ -31,6 +31,7 @@ from glasslock.wire.policy import Clocks, Policy, decode_policy
 from glasslock.wire.record import period_key_id
 from glasslock.wire.seal import Seal, Tier1Header, encapsulation_digests
 from tests.vectors.lines import judge_by_product
+from tests.vectors.manifests import evidence
 
 Fields = Mapping[str, Any]
 
@@ -380,4 +381,5 @@ OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "window": window,
     "receipts": receipts,
     "judge": judge_by_product,
+    "evidence": evidence,
 }

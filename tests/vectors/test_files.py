@@ -29,6 +29,7 @@ LEAST = {
     "seal": (11, 32),
     "body": (22, 19),
     "stream": (26, 20),
+    "evidence": (1, 22),
 }
 
 
