@@ -25,7 +25,7 @@ from glasslock.sealing.slots import day_of
 from glasslock.wire.codec import encode
 from glasslock.wire.envelope import Opening, SlotHeader
 from glasslock.wire.policy import Access, Policy
-from glasslock.wire.seal import Seal, SealUpload, Tier1Header, decode_tier1_header
+from glasslock.wire.seal import PerSeat, Seal, SealUpload, Tier1Header, decode_tier1_header
 
 # A sender whose view of the log is older than this does not seal: keys may have been revoked.
 FRESH_SECONDS: Final = REVOCATION_GRACE
@@ -92,6 +92,8 @@ def make(
         raise BookBehind("the policy log was not read lately", rule="seal.book")
     day = day_of(policy.clocks, header.tau)
     roster = book.rosters(policy, day, now)[0]
+    if _may_fill(policy, day, roster.key_ids, book.time, now):
+        raise BookBehind("a vacant seat may have been filled since", rule="seal.book")
     roster.check_sendable()
     tier1 = None
     if tier is not None and _serves(tier, day, header.tau, roster):
@@ -187,10 +189,20 @@ def _evidence(
     return encode((header.encoded, opening.seal_digest, opening.signature, *own))
 
 
+def _may_fill(policy: Policy, day: int, key_ids: PerSeat, read: int, time: int) -> bool:
+    """Say whether the log may have filled a vacant seat after ``read``: proofs count to midnight.
+
+    A seat that has a key keeps it, so a full roster can only lose keys.
+    """
+    return None in key_ids and read < min(time, day * policy.clocks.day_seconds)
+
+
 def _roster(policy: Policy, book: Book | None, named: Tier1Header, time: int) -> DayRoster:
     if book is None or book.time < time - REVOCATION_GRACE:
         # Anything up to this old may be told by keys that were revoked within the hour.
         raise BookBehind("the policy log was not read lately", rule="seal.book")
+    if _may_fill(policy, named.day, named.key_ids, book.time, time):
+        raise BookBehind("a vacant seat may have been filled since", rule="seal.book")
     try:
         return check_roster(named, book.rosters(policy, named.day, time))
     except StaleRoster:

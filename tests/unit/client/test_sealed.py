@@ -120,6 +120,21 @@ def test_a_reader_waits_for_its_log_and_refuses_only_then() -> None:
     assert checked(header, opening, book=old) is not None
 
 
+def test_at_the_edge_of_a_day_a_vacant_seat_waits_for_a_log_of_that_day() -> None:
+    """Its proof may have been logged in the last minute; a full roster can gain nothing."""
+    tau = FIRST - FIRST % CLOCKS.slots_per_day
+    midnight = tau * CLOCKS.slot_seconds
+    vacant = (make_roster(POLICY, vacant=frozenset({7})),)
+    assert made(tau, book=Pages(midnight - 1))[1].tier1 is not None
+    with pytest.raises(BookBehind):
+        made(tau, book=Pages(midnight - 1, vacant))
+    header, sealed, _ = made(tau, book=Pages(midnight, vacant))
+    opening = opening_of(header, sealed)
+    with pytest.raises(BookBehind):
+        checked(header, opening, book=Pages(midnight - 1, vacant))
+    assert checked(header, opening, book=Pages(midnight, vacant)) is not None
+
+
 def test_a_signature_comes_before_any_blame() -> None:
     header, sealed, _ = made()
     opening = opening_of(header, sealed)
