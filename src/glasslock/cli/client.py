@@ -106,7 +106,7 @@ def new(
     """Begin a conversation, by default one with no access path; prints its id."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             chosen = next((each for each in client.policies() if each.name == policy), None)
             if chosen is None:
                 raise StateError(f"the provider serves no policy {policy!r}", rule="client.policy")
@@ -127,7 +127,7 @@ def invite(
     """Bring all devices of an account into a conversation."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             await client.invite(conversation_id(conversation), account)
 
     output.run(work)
@@ -144,7 +144,7 @@ def remove(
     """Remove all devices of an account from a conversation."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             await client.remove(conversation_id(conversation), account)
 
     output.run(work)
@@ -157,7 +157,7 @@ def accept(
     """Join a conversation under an access policy, having read what the policy is."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             await client.accept(conversation_id(conversation))
 
     output.run(work)
@@ -174,7 +174,7 @@ def send(
     """Write a message; returns once the provider's receipt for it is checked."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             number = await client.send(conversation_id(conversation), text)
             try:
                 await asyncio.wait_for(_sent(client, number), SEND_SECONDS)
@@ -196,7 +196,7 @@ def read(
     """Show the messages of a conversation, the newest last."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             group_id = conversation_id(conversation)
             await client.caught_up(SEND_SECONDS)
             rows = [message_line(message) for message in client.messages(group_id)]
@@ -213,7 +213,7 @@ def list_(folder: Folder, *, json: AsJson = False, passphrase_file: PassphraseFi
     """List the conversations of this device, each with its access policy."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             await client.caught_up(SEND_SECONDS)
             rows = [conversation_line(view) for view in client.conversations()]
             for row in rows:
@@ -229,14 +229,15 @@ def run(folder: Folder, *, passphrase_file: PassphraseFile = None) -> None:
     """Stay connected; take commands and tell events as JSON lines (for programs)."""
 
     async def work() -> None:
-        async with _open(folder, passphrase_file) as client:
+        async with opened(folder, passphrase_file) as client:
             await Agent(client).run()
 
     output.run(work)
 
 
 @contextlib.asynccontextmanager
-async def _open(folder: Path, passphrase_file: Path | None) -> AsyncIterator[Client]:
+async def opened(folder: Path, passphrase_file: Path | None) -> AsyncIterator[Client]:
+    """Open the device in ``folder`` and connect it; closed at the end."""
     client = Client.open(folder, passphrase=_passphrase(passphrase_file))
     try:
         await client.start()

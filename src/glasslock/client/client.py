@@ -282,6 +282,21 @@ class Client:
             found.append(notice.logged_by(known[notice.policy].provider_key))
         return found
 
+    def letter(self, number: int) -> bytes:
+        """Return a verified letter as it came, for anybody to verify again.
+
+        Raises:
+            StateError: there is no such notice.
+        """
+        for kept in self._store.letters.all():
+            if (kept.number, kept.state) == (number, "verified"):
+                return kept.data
+        raise StateError("there is no such notice", rule="client.notice")
+
+    async def check_notices(self) -> None:
+        """Judge the letters that wait by what their logs show now."""
+        await self._running.noticing.check()
+
     async def create_conversation(
         self, accounts: Iterable[str] = (), policy: Policy | None = None
     ) -> bytes:
