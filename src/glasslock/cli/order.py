@@ -57,6 +57,17 @@ CaseId = Annotated[str, typer.Argument(help="a case's id, as `order list` shows 
 AsJson = Annotated[bool, typer.Option("--json", help="as JSON")]
 IssuingKey = Annotated[Path, typer.Option("--key", help="the issuing authority's key file")]
 
+_SETTINGS: Final = """\
+data = "./desk"                     # folder for cases; only this user may read it
+quorum = "./quorum"                 # pinned quorum file of both logs, with their addresses
+policy_origin = "log.example/policy"
+orders_origin = "log.example/orders"
+policy = ""                         # the policy's digest, in hex
+provider = "https://provider.example"
+host = "127.0.0.1"                  # loopback only: put a TLS proxy before it
+port = 8470                         # keyholders send their releases there; 0: any free one
+poll_seconds = 1.0                  # how often both logs are read
+"""
 RECEIVING: Final = (AGENCY, REGISTRY)
 REGISTRAR: Final = "registry"
 
@@ -403,6 +414,12 @@ def list_(config: Config, *, json: AsJson = False) -> None:
     _work(config, work)
 
 
+@app.command()
+def settings() -> None:
+    """Print every setting of a desk."""
+    output.data(_SETTINGS.rstrip())
+
+
 # -- below the commands -----------------------------------------------------------------------
 
 
@@ -425,10 +442,11 @@ def _warn(office: Office, case: Case, role: str, key: SigningKey) -> None:
 
 
 def _write(out: Path, file: CaseFile, key: SigningKey) -> None:
-    folder = private_folder(out)
-    write_atomic(folder / "case.json", file.data)
-    write_atomic(folder / "case.sig", statement(file, key))
-    write_atomic(folder / "case.html", make_page(file, key.public.hex()))
+    if not out.is_dir():
+        private_folder(out)
+    write_atomic(out / "case.json", file.data)
+    write_atomic(out / "case.sig", statement(file, key))
+    write_atomic(out / "case.html", make_page(file, key.public.hex()))
 
 
 @contextmanager

@@ -94,6 +94,7 @@ def make_case_file(
         "slots": {"granted": opening.slots, "opened": opening.opened_slots},
         "messages": [_message(message) for message in opening.messages],
         "gaps": [_gap(gap) for gap in opening.gaps],
+        "unproven": [_gap(gap) for gap in opening.unproven],
         "keyholder_faults": [_fault(fault) for fault in opening.faults],
         "logs": [_log(log) for log in logs],
     }

@@ -56,6 +56,28 @@ def missing_entries(checked: CheckedManifest, bundle: Bundle, granted: Granted) 
     return gaps
 
 
+def unproven_ends(checked: CheckedManifest, granted: Granted) -> list[Gap]:
+    """Return where nothing shows that there was no more.
+
+    A root holds the lines that grew, so a line that ends within the granted time may have been
+    cut at an older head; and a grant of which no slot is listed has no device's line behind it.
+    """
+    found = []
+    skew, seconds = granted.clocks.skew_seconds, granted.clocks.slot_seconds
+    for line in checked.manifest.lines:
+        spans = [g.spans for g in granted.grants if g.group_id == line.group_id]
+        end = max((each[-1][1] + 1 for each in spans), default=0) * seconds + skew
+        if line.entries[-1].time < end:
+            says = "no entry after the granted time is there: that the line ends here is not proven"
+            found.append(Gap(Place(line.group_id, line.after.position), "line.end", says))
+    listed = {(slot.kept.group_id, str(slot.account)) for slot in checked.slots}
+    for grant in granted.grants:
+        if (grant.group_id, grant.account) not in listed:
+            says = "no slot of this sender is listed: that there was none is not proven"
+            found.append(Gap(Place(grant.group_id, None, grant.account), "grant.empty", says))
+    return found
+
+
 def without_line(messages: Sequence[Message], checked: CheckedManifest) -> list[Gap]:
     """Return a gap for every message that its device's own line does not have."""
     own = {(str(d.account), d.device): frozenset(d.entries) for d in checked.manifest.devices}

@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glasslock.desk.bundle import read_bundle
-from glasslock.desk.completeness import Granted, missing_entries, without_line
+from glasslock.desk.completeness import (
+    Granted,
+    missing_entries,
+    unproven_ends,
+    without_line,
+)
 from glasslock.desk.findings import Opening, in_order
 from glasslock.desk.reading import read_slots
 from glasslock.desk.releases import CaseKeyPair, accept_releases, open_slots
@@ -116,6 +121,7 @@ def open_case(
     return Opening(
         messages=tuple(sorted(messages, key=lambda m: (m.place.group_id, m.place.position or 0))),
         gaps=in_order(gaps),
+        unproven=in_order(unproven_ends(case.checked, granted)),
         faults=(*faults, *slots.faults),
         slots=len(case.checked.slots),
         opened_slots=len(slots.keys),

@@ -61,10 +61,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Everything that one opening gave, in order of conversations and positions."""
+    """Everything that one opening gave, in order of conversations and positions.
+
+    ``unproven`` is no gap: it says where only the provider's word stands for there being no more.
+    """
 
     messages: tuple[Message, ...]
     gaps: tuple[Gap, ...]
+    unproven: tuple[Gap, ...]
     faults: tuple[Fault, ...]
     slots: int
     opened_slots: int

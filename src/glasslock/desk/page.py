@@ -150,7 +150,12 @@ def _evidence(facts: Mapping[str, Any]) -> str:
         + _table(("entry",), ((each["index"],) for each in log["entries"]))
         for log in facts["logs"]
     )
+    open_ends = _table(
+        ("conversation", "account", "what is not proven"),
+        ((each["conversation"], each["account"] or "", each["says"]) for each in facts["unproven"]),
+    )
     return (
+        f"<h2>What rests on the provider's word</h2>{open_ends}"
         "<h2>How to check this</h2><p>The JSON document beside this page holds order, signatures, "
         "policy, manifest, receipts and log proofs in full. Each message is signed by its sender, "
         "stands in a chain without a gap, and lies in a line whose head was in the log before the "
