@@ -3,54 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from glasslock import hpke
 from glasslock.cli.order import app as order_command
 from glasslock.cli.orderforms import status_of, wanted
-from glasslock.client import Client
-from glasslock.desk.app import MAX_PER_SEAT, Desk
-from glasslock.desk.casework import Case, Request, Wanted
-from glasslock.desk.config import DeskConfig
+from glasslock.desk.app import MAX_PER_SEAT
+from glasslock.desk.casework import Wanted
 from glasslock.desk.page import make_page
-from glasslock.desk.releases import CaseKeyPair, verified
-from glasslock.desk.running import Office
 from glasslock.errors import BadSignature, Denied, StateError, VerificationError, WireError
 from glasslock.orders.ledger import sign_leaf
 from glasslock.orders.lifecycle import State
-from glasslock.runtime.http import HttpClient, build_app
 from glasslock.runtime.keys import save_seed
-from glasslock.runtime.service import bind
-from glasslock.sealing.releasing import CaseKeys, make_release
-from glasslock.sealing.shares import open_seat, open_share
-from glasslock.wire import api
 from glasslock.wire.labels import Label
-from glasslock.wire.leaf import IntentLeaf, RefusalLeaf, encode_leaf
-from glasslock.wire.policy import Policy
-from glasslock.wire.release import Release
+from glasslock.wire.leaf import RefusalLeaf, encode_leaf
 from tests.village.access import Keyholder
+from tests.village.desk import KEYS, SEATS, Scene, scene
 from tests.village.institutions import (
     ISSUER,
     JUDGE,
     ORDERS,
     REGISTRY_KEY,
-    OrdersVillage,
-    orders_village,
     seed,
 )
-from tests.village.logs import ORIGIN
-from tests.village.serving import Serving
-
-KEYS = CaseKeyPair(
-    hpke.DecryptionKey.from_seed(seed("agency")), hpke.DecryptionKey.from_seed(seed("court"))
-)
-SEATS = range(4)
 
 
 class Commands:
@@ -78,108 +56,6 @@ class Commands:
         self._capsys.readouterr()
         await asyncio.to_thread(order_command, list(words), standalone_mode=False)
         return self._capsys.readouterr().out.strip()
-
-
-@dataclass
-class Scene:
-    """A conversation that is over, a desk daemon, and a command's view of the same folder."""
-
-    place: OrdersVillage
-    policy: Policy
-    group: bytes
-    people: list[Client]
-    config: DeskConfig
-    desk: Desk
-    office: Office
-    url: str
-    begin: int
-
-    def request(self, **changes: object) -> Request:
-        now = self.place.clock.now()
-        asked = Request(
-            "CASE 7",
-            "Act 1, section 2",
-            "fraud",
-            "the issuing",
-            "the countersigner",
-            "the agency",
-            "the court-registry",
-            (Wanted(self.group, "alice", self.begin, now - 4),),
-            expires=now + 3_000,
-            disclose_by=now + 600,
-        )
-        return replace(asked, **changes)  # type: ignore[arg-type]
-
-    async def issued(self) -> Case:
-        case = await self.office.draft(self.request())
-        self.office.sign(case, ISSUER)
-        self.office.countersign(self.again(case), JUDGE)
-        return self.again(case)
-
-    async def logged(self) -> Case:
-        case = await self.issued()
-        verdict = await self.office.submit(case)
-        assert verdict.admitted, verdict
-        await self.desk.work()
-        return self.again(case)
-
-    def again(self, case: Case) -> Case:
-        return self.office.store.case(case.id)
-
-    async def release(self, case: Case, seat: int, fresh: int = 0) -> Release:
-        """What the keyholder of ``seat`` makes of the case, as the provider hands it out."""
-        await self.office.follow()
-        evidence = await self.office.evidence(case, ISSUER)
-        shares = []
-        for slot in self.office.prove(case, evidence.manifest).checked.slots:
-            sealed = verified(slot, self.policy)
-            key_id, enc = sealed.tier1.key_ids[seat], slot.tier1.encs[seat]
-            assert key_id is not None
-            assert enc is not None
-            opened = open_seat(sealed, seat, Keyholder.of(seat).seed, key_id, enc)
-            shares.append((sealed, open_share(sealed, opened)))
-        keys = CaseKeys(KEYS.agency.public, KEYS.registry.public)
-        return make_release(
-            case.order.digest, keys, shares, bytes((fresh,)) * 96, Keyholder.of(seat).signing
-        )
-
-    async def announce(self, case: Case, release: Release) -> None:
-        index = case.logged().index or 0
-        leaf = IntentLeaf(index, release.seat, release.digest)
-        entry = encode_leaf(sign_leaf(leaf, Keyholder.of(release.seat).signing))
-        await self.office.add(ORDERS, entry)
-
-    async def post(self, data: bytes) -> None:
-        http = HttpClient(self.url)
-        try:
-            await http.post(api.RELEASES, data)
-        finally:
-            await http.close()
-
-
-@contextlib.asynccontextmanager
-async def scene(folder: Path) -> AsyncIterator[Scene]:
-    async with orders_village(folder) as (place, policy):
-        begin = place.clock.now()
-        people = [await place.people.person(name) for name in ("alice", "bob")]
-        group = await people[0].create_conversation(["bob"], policy)
-        await place.accept(group, people[1])
-        texts = [(each, f"{each.account} {n}") for n in range(2) for each in people]
-        await place.write(group, *texts)
-        place.clock.offset += 20
-        quorum = folder / "quorum"
-        quorum.write_text(place.quorum, encoding="utf-8")
-        config = DeskConfig(
-            folder / "desk", quorum, ORIGIN, ORDERS, policy.digest.hex(), place.url, port=0
-        )
-        desk, office = Desk(config, place.clock), Office(config, place.clock)
-        serving = Serving(bind("127.0.0.1", 0))
-        await serving.start(build_app(desk.routes(), desk.close))
-        try:
-            yield Scene(place, policy, group, people, config, desk, office, serving.url, begin)
-        finally:
-            office.close()
-            await serving.stop()
 
 
 async def test_from_the_draft_to_the_notice(tmp_path: Path) -> None:
@@ -280,6 +156,27 @@ async def test_a_release_nobody_announced_opens_nothing(tmp_path: Path) -> None:
         assert opening.messages == ()
         assert [(f.seat, f.rule) for f in opening.faults] == [(2, "release.intent")]
         assert here.again(case).state == State.RELEASING
+
+
+async def test_the_same_draft_twice_is_one_case_with_one_secret(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        asked = here.request()
+        first = await here.office.draft(asked)
+        now = here.office.clock.now
+        here.office.clock = Still(first.created)
+        assert await here.office.draft(asked) == first
+        assert now() >= first.created
+        assert len(here.office.store.cases()) == 1
+
+
+@dataclass(frozen=True)
+class Still:
+    """A clock that stands."""
+
+    time: int
+
+    def now(self) -> int:
+        return self.time
 
 
 async def test_a_refused_order_says_why_and_stays_refused(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class Office:
         order = draft(request, self.policy, self.logs.register, now)
         case = Case(order.document, new_seed(), now)
         self.store.add_case(case)
-        return case
+        return self.store.case(case.id)
 
     async def preview(self, case: Case, key: SigningKey) -> api.Preview:
         """Ask the provider what an order would reach, in numbers."""

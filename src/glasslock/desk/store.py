@@ -60,10 +60,10 @@ class Store:
     # -- cases --------------------------------------------------------------------------------
 
     def add_case(self, case: Case) -> None:
-        """Keep a new draft with its secret."""
+        """Keep a new draft with its secret; one that is there keeps the secret it has."""
         with self.db.transaction("draft"):
             self.db.execute(
-                "INSERT INTO cases VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, 0)",
+                "INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, 0)",
                 (case.order.digest, case.document, case.secret, case.created, case.state),
             )
 
