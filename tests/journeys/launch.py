@@ -2,9 +2,10 @@
 
     launch.py ROLE TARGET POINT COUNT
 
-ROLE is provider (TARGET: its settings) or client (TARGET: its folder). At the COUNT-th visit of
-POINT the process is gone, without a chance to tidy up. POINT ``record`` kills nothing and appends
-the names of all points passed to TARGET.points.
+ROLE is provider or keyholder (TARGET: its settings), answer (a person who says yes to orders
+about fraud only, to the keyholder with these settings), or client (TARGET: its folder). At the
+COUNT-th visit of POINT the process is gone, without a chance to tidy up. POINT ``record`` kills
+nothing and appends the names of all points passed to TARGET.points.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from glasslock.cli.agent import Agent
 from glasslock.client import Client
 from glasslock.errors import ConfigError
+from glasslock.keyholder import app as keyholder
+from glasslock.keyholder.config import KeyholderConfig
+from glasslock.keyholder.release import Answer
 from glasslock.mls import SUITE_CLASSIC
 from glasslock.provider.app import run
 from glasslock.provider.config import ProviderConfig
@@ -59,11 +64,36 @@ async def client(folder: Path, point: Killer) -> None:
         await device.close()
 
 
+class FileClock:
+    """Real time, moved by what a test writes beside the settings."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def now(self) -> int:
+        return int(time.time()) + int(self._file.read_text(encoding="ascii"))
+
+
+def answer(config: KeyholderConfig, clock: FileClock, point: Killer) -> None:
+    """Answer every pending order as a person does, beside the daemon."""
+    office = keyholder.open_office(config, clock, point)
+    try:
+        for each in keyholder.pending(office):
+            said = Answer(yes=each.offence == "fraud", ground="not for that")
+            keyholder.answer(office, bytes.fromhex(each.commitment), said)
+    finally:
+        office.close()
+
+
 def main() -> None:
     role, target, point, count = sys.argv[1:5]
     killer = Killer(point, int(count), Path(f"{target}.points"))
     if role == "provider":
         run(load_config(Path(target), ProviderConfig), point=killer)
+    elif role in ("keyholder", "answer"):
+        config = load_config(Path(target), KeyholderConfig)
+        clock = FileClock(Path(f"{target}.offset"))
+        (keyholder.run if role == "keyholder" else answer)(config, clock, killer)
     else:
         asyncio.run(client(Path(target), killer))
 

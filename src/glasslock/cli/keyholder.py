@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -153,7 +152,7 @@ def _at_office(config: Path, work: Callable[[Office], T]) -> T:
     try:
         return work(office)
     finally:
-        asyncio.run(office.close())
+        office.close()
 
 
 def _show(order: Summary) -> None:

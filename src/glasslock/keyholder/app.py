@@ -93,7 +93,7 @@ def run(config: KeyholderConfig, clock: Clock | None = None, point: WritePoint =
         try:
             await every(config.poll_seconds, keyholder.round, Log("keyholder"))
         finally:
-            await keyholder.close()
+            await keyholder.stop()
 
     run_worker([work])
 

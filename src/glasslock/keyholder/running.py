@@ -53,7 +53,7 @@ class FollowedLog:
     """A log and how far it was read; ``stored`` is the witnessed time last written down."""
 
     origin: str
-    http: HttpClient
+    url: str
     replica: Replica
     told: PolicyBook | Ledger
     stored: int = 0
@@ -88,12 +88,10 @@ class Office:
         checkpoint = replica.log.checkpoint
         if checkpoint is not None:
             told.seen(checkpoint.median_time)
-        return FollowedLog(origin, HttpClient(log_url(self.quorum, origin)), replica, told)
+        return FollowedLog(origin, log_url(self.quorum, origin), replica, told)
 
-    async def close(self) -> None:
-        """Close connections and the store."""
-        await self.policy_log.http.close()
-        await self.orders_log.http.close()
+    def close(self) -> None:
+        """Close the store."""
         self.store.close()
 
     @property
@@ -138,6 +136,7 @@ class Keyholder(Office):
         """Read the store; nothing is done before ``round``. Raises as ``Office``."""
         super().__init__(config, key, store, clock)
         self._log = log
+        self._http = {log.origin: HttpClient(log.url) for log in (self.policy_log, self.orders_log)}
         self._provider = HttpClient(config.provider)
         self._desks = {name: HttpClient(url) for name, url in config.desks.items()}
         self._judged: tuple[int, int, int] | None = None
@@ -145,14 +144,14 @@ class Keyholder(Office):
         self._failed: dict[str, str] = {}
         self._submitting: asyncio.Task[None] | None = None
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Stop sending, close connections and the store."""
         if self._submitting is not None:
             self._submitting.cancel()
             await asyncio.gather(self._submitting, return_exceptions=True)
-        for client in (self._provider, *self._desks.values()):
+        for client in (*self._http.values(), self._provider, *self._desks.values()):
             await client.close()
-        await super().close()
+        self.close()
 
     async def round(self) -> None:
         """Do whatever is due, once."""
@@ -176,7 +175,9 @@ class Keyholder(Office):
     # -- logs ---------------------------------------------------------------------------------
 
     async def _read(self, log: FollowedLog) -> None:
-        reached, found = await fetch(log.http, catch_up(log.replica, self.clock.now()))
+        reached, found = await fetch(
+            self._http[log.origin], catch_up(log.replica, self.clock.now())
+        )
         entries = [Read(each.index, each.checkpoint.median_time, each.entry) for each in found]
         checkpoint = reached.log.checkpoint
         time = 0 if checkpoint is None else checkpoint.median_time
@@ -208,9 +209,8 @@ class Keyholder(Office):
                 raise answer
 
     async def _add(self, outgoing: Outgoing) -> None:
-        of = self.policy_log if outgoing.origin == self.policy_log.origin else self.orders_log
         body = submit(self.key, outgoing.origin, outgoing.entry).encode()
-        await of.http.post(api.LOG_ADD, body)
+        await self._http[outgoing.origin].post(api.LOG_ADD, body)
 
     def _to_policy_log(self, record: Record) -> Outgoing:
         return Outgoing(self.policy_log.origin, encode_record(record))
