@@ -86,7 +86,8 @@ class Agent:
     async def _create(self, command: dict[str, Any]) -> dict[str, Any]:
         policy = None
         if "policy" in command:
-            wanted = [p for p in self._client.policies() if p.name == command["policy"]]
+            served = await self._client.learn_policies()
+            wanted = [p for p in served if p.name == command["policy"]]
             if not wanted:
                 raise WireError("the provider serves no such policy", rule="agent.policy")
             policy = wanted[0]

@@ -107,7 +107,8 @@ def new(
 
     async def work() -> None:
         async with opened(folder, passphrase_file) as client:
-            chosen = next((each for each in client.policies() if each.name == policy), None)
+            served = await client.learn_policies()
+            chosen = next((each for each in served if each.name == policy), None)
             if chosen is None:
                 raise StateError(f"the provider serves no policy {policy!r}", rule="client.policy")
             group_id = await client.create_conversation(accounts or [], chosen)
