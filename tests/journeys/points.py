@@ -9,6 +9,7 @@ import glasslock
 
 SRC = Path(glasslock.__file__).parent
 MOMENTS = ("begin", "commit", "done")
+ORDERS = ("days", "disclose", "intake", "logged", "notice", "preview")
 
 
 def write_points(package: str) -> set[str]:
@@ -21,3 +22,11 @@ def write_points(package: str) -> set[str]:
                 assert isinstance(name, ast.Constant), f"{path.name}: name the transaction plainly"
                 names.add(str(name.value))
     return {f"{name}.{moment}" for name in names for moment in MOMENTS}
+
+
+def order_points() -> set[str]:
+    """Return the provider's write points that only an order passes (``test_intake_crash``).
+
+    All others belong to ``test_provider_crash``, so a new one that nobody visits fails there.
+    """
+    return {f"{name}.{moment}" for name in ORDERS for moment in MOMENTS}

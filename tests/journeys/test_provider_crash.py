@@ -20,7 +20,7 @@ from glasslock.provider.config import PolicyLogSettings
 from glasslock.runtime.files import private_folder
 from glasslock.runtime.keys import load_or_create_seed
 from glasslock.signing import SigningKey
-from tests.journeys.points import write_points
+from tests.journeys.points import order_points, write_points
 from tests.journeys.process import Gone, Process
 from tests.village.access import SETTINGS as VILLAGE
 from tests.village.access import SMALL, PolicyLog, clocks_of
@@ -28,7 +28,7 @@ from tests.village.logs import LogVillage
 from tests.village.village import event, until
 
 LOG_POINTS = sorted(p for p in write_points("provider") if p.startswith("log."))
-POINTS = sorted(write_points("provider") - set(LOG_POINTS))
+POINTS = sorted(write_points("provider") - set(LOG_POINTS) - order_points())
 LATE = [("deliver.begin", 6), ("deliver.commit", 9), ("deliver.done", 12), ("deliver.done", 15)]
 # With seals in flight: the group, the commits, envelopes with seals, other's seals.
 SEALED = [

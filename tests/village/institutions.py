@@ -150,7 +150,7 @@ class Institutions(PolicyLog):
         access = replace(bare.access, registry_key=REGISTRY_KEY.public, limits=self.limits)
         return replace(bare, access=access)
 
-    async def register(self, policy: Policy) -> None:
+    async def register(self, policy: Policy, until: int = 1 << 40) -> None:
         """Log the four bodies of a policy."""
         for role, key in (
             (ISSUING, ISSUER.public),
@@ -159,7 +159,7 @@ class Institutions(PolicyLog):
             (REGISTRY, _core.xwing_public_key(seed("court"))),
         ):
             bare = AuthorityRecord(
-                f"the {role}", role, f"owner of {role}", "court", key, 0, 1 << 40, policy.digest
+                f"the {role}", role, f"owner of {role}", "court", key, 0, until, policy.digest
             )
             signature = REGISTRY_KEY.sign(Label.SIGN_RECORD, bare.signed_part())
             self.records[role] = replace(bare, signature=signature)
@@ -249,9 +249,9 @@ class OrdersVillage(AccessVillage, Institutions):
         self.url = self.people.url
         return settings
 
-    async def register(self, policy: Policy) -> None:
+    async def register(self, policy: Policy, until: int = 1 << 40) -> None:
         """Log the four bodies of a policy and have the provider read of them."""
-        await super().register(policy)
+        await super().register(policy, until)
         assert self.people.provider is not None
         await self.people.provider.read_log()
 

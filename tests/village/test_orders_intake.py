@@ -28,6 +28,7 @@ from tests.village.institutions import (
     JUDGE,
     LIMITS,
     SECRET,
+    Institutions,
     OrdersVillage,
     issue,
     orders_village,
@@ -251,6 +252,15 @@ async def test_what_nobody_known_signed_is_counted_once_a_day(tmp_path: Path) ->
         ledger, _ = await place.read_orders()
         assert [said.leaf for said in ledger.unauthenticated] == [UnauthenticatedLeaf(day, 5)]
         assert ledger.orders == {}
+
+
+async def test_an_answer_never_comes_from_a_register_that_is_behind(tmp_path: Path) -> None:
+    async with orders_village(tmp_path) as (place, policy):
+        group, _ = await talk(place, policy, 1)
+        place.clock.offset += 4
+        # Everybody is registered anew, and the provider has not read of it.
+        await Institutions.register(place, policy, until=1 << 41)
+        assert (await place.submit(place.order(policy, grant(place, group)))).admitted
 
 
 async def test_a_preview_is_numbers(tmp_path: Path) -> None:

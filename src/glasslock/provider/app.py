@@ -80,7 +80,9 @@ class Provider:
             clock,
             self._commits.call,
             lambda devices: self._wake(Outcome(inboxes=devices)),
+            self.read_log,
         )
+        self._reading = asyncio.Lock()
         self._connections: dict[Device, _Connection] = {}
         self._followers: dict[bytes, set[_Connection]] = {}
 
@@ -243,6 +245,10 @@ class Provider:
             VerificationError: the log does not hold; nothing of it is used.
             TransportError: it cannot be reached.
         """
+        async with self._reading:
+            await self._read_log()
+
+    async def _read_log(self) -> None:
         if self._log is None:
             return
         replica, found = await fetch(self._log_http, catch_up(self._log, self._clock.now()))

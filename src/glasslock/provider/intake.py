@@ -159,6 +159,16 @@ def judge(issued: bytes, secret: bytes, known: Known, now: int) -> Decision:
     return Judged(served.policy, issued, secret, answer, authentic)
 
 
+def names_unknown(issued: bytes, known: Known) -> bool:
+    """Say whether an order under a served policy names an authority that is not known here."""
+    order, _ = _read(issued)
+    served = None if order is None else known.served(order.policy)
+    if order is None or served is None:
+        return False
+    registered = {each.digest for each in served.register.all()}
+    return not {order.authority, order.countersigner, order.agency, order.registry} <= registered
+
+
 def _read(issued: bytes) -> tuple[Order | None, IssuedOrder | None]:
     try:
         parts = decode_issued_order(issued)

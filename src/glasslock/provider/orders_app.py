@@ -8,13 +8,14 @@ order leaf that relies on it, and after a crash the same bytes go out again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from glasslock.errors import Denied, GlasslockError, WireError
+from glasslock.errors import Denied, GlasslockError, TransportError, WireError
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
 from glasslock.orders.commitment import disclose
@@ -35,6 +36,7 @@ from glasslock.provider.intake import (
     check_notice,
     check_preview,
     judge,
+    names_unknown,
     open_case,
 )
 from glasslock.provider.lines import Lines
@@ -61,6 +63,8 @@ from glasslock.wire.record import AuthorityRecord
 T = TypeVar("T")
 
 WORK_SECONDS: Final = 1.0
+# Anybody can make the provider look at its log: not more often than this.
+REFRESH_SECONDS: Final = 0.5
 BLIND_SIZE: Final = 32
 _SLACK: Final = 4_096
 _order: Final = msgspec.msgpack.Decoder(api.SubmitOrder)
@@ -87,11 +91,12 @@ class OrdersApp:
         clock: Clock,
         call: Call,
         wake: Callable[[set[Device]], None],
+        refresh: Callable[[], Awaitable[None]],
     ) -> None:
         """Work on the provider's tables.
 
         ``call`` runs work in the provider's one store thread, between batches; ``wake`` tells
-        devices that their inbox grew.
+        devices that their inbox grew; ``refresh`` reads the policy log on.
         """
         self._db = db
         self._store = store
@@ -102,6 +107,8 @@ class OrdersApp:
         self._clock = clock
         self._call = call
         self._wake = wake
+        self._refresh = refresh
+        self._refreshed = 0.0
         self._known = Known(self._cases.served, self._cases.handed)
         self._sending: dict[str, asyncio.Lock] = {}
 
@@ -166,6 +173,7 @@ class OrdersApp:
 
     async def _post_order(self, request: HttpRequest) -> Reply:
         wanted = _decode(_order, request.body)
+        await self._catch_up(wanted)
         now = self._clock.now()
         taken = await self._call(lambda: self._take(wanted, now))
         if isinstance(taken, Refusal):
@@ -174,6 +182,20 @@ class OrdersApp:
         number, origin = taken
         await self.flush(origin)
         return _reply(await self._call(lambda: self._cases.verdict(number)))
+
+    async def _catch_up(self, wanted: api.SubmitOrder) -> None:
+        """Read the policy log first when an order names somebody not known yet.
+
+        An answer is final: it must not come from a register that is behind.
+        """
+        passed = asyncio.get_running_loop().time() - self._refreshed
+        if passed < REFRESH_SECONDS or not await self._call(
+            lambda: names_unknown(wanted.issued, self._known)
+        ):
+            return
+        self._refreshed += passed
+        with contextlib.suppress(TransportError):
+            await self._refresh()
 
     def _take(self, wanted: api.SubmitOrder, now: int) -> Refusal | tuple[int, str]:
         """Judge an order and keep the case; what was refused unsigned is only counted."""

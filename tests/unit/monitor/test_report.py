@@ -1,0 +1,76 @@
+"""A log in numbers: what was announced, what was not, what is overdue, what does not hold."""
+
+from __future__ import annotations
+
+from glasslock.monitor.report import Entry, report
+from glasslock.orders.ledger import sign_leaf
+from glasslock.signing import SigningKey
+from glasslock.wire.leaf import (
+    DoneLeaf,
+    IngestLeaf,
+    IntentLeaf,
+    OrderLeaf,
+    RefusalLeaf,
+    ReportLeaf,
+    SignedKind,
+    UnauthenticatedLeaf,
+    encode_leaf,
+)
+
+PROVIDER, SEAT, OTHER = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
+ORDER = OrderLeaf(bytes(32), "family", "court", "content", 0, 1, 1_000)
+RELEASE = b"\x07" * 32
+
+
+def log(*leaves: tuple[SignedKind, SigningKey]) -> list[Entry]:
+    return [(n, 900 + n, encode_leaf(sign_leaf(*leaf))) for n, leaf in enumerate(leaves)]
+
+
+def test_an_orders_log_is_counted() -> None:
+    entries = log(
+        (IngestLeaf(1, 900, 2, bytes(32)), PROVIDER),
+        (ORDER, PROVIDER),
+        (IntentLeaf(1, 0, RELEASE), SEAT),
+        (DoneLeaf(1, 0, RELEASE, 4), SEAT),
+        (RefusalLeaf(1, 1, "release.ground", "no"), OTHER),
+        (ReportLeaf(1, 1, 0, bytes(32)), OTHER),
+        (UnauthenticatedLeaf(3, 5), PROVIDER),
+    )
+    found = report(entries, 999)
+    assert found.kind == "orders"
+    expected = {
+        "orders": 1,
+        "intents": 1,
+        "done": 1,
+        "unannounced": 0,
+        "refusals": 1,
+        "reports": 1,
+        "disclosures": 0,
+        "overdue": 0,
+        "exceeding": 0,
+        "rules": {"release.ground": 1},
+        "ingest": 1,
+        "unauthenticated": 5,
+        "invalid": 0,
+    }
+    assert found.facts == expected
+    assert report(entries, 1_001).facts == {**expected, "overdue": 1}
+
+
+def test_what_does_not_fit_is_told() -> None:
+    entries = log(
+        (ORDER, PROVIDER),
+        (DoneLeaf(0, 0, RELEASE, 4), SEAT),
+        (IntentLeaf(0, 0, RELEASE), SEAT),
+        (DoneLeaf(0, 0, RELEASE, 4), OTHER),
+        (ReportLeaf(0, 2, 0, bytes(32)), OTHER),
+        (IntentLeaf(9, 0, RELEASE), SEAT),
+    )
+    forged = entries[0][2].replace(b"family", b"famine")
+    facts = report([*entries, (6, 999, forged), (7, 999, b"nothing")], 999).facts
+    assert (facts["unannounced"], facts["exceeding"], facts["invalid"]) == (2, 1, 3)
+
+
+def test_a_log_of_something_else_is_only_read() -> None:
+    assert report([(0, 1, b"nothing")], 2).kind == "other"
+    assert report([], 2).kind == "other"
