@@ -138,13 +138,19 @@ class Database:
             rows: list[Row] = self.execute(sql, values).fetchall()
             return rows
 
-    def _migrate(self, migrations: Sequence[str]) -> None:
+    def _version(self) -> int:
         row = self.one("PRAGMA user_version")
-        version = 0 if row is None else int(row[0])
-        if version > len(migrations):
+        return 0 if row is None else int(row[0])
+
+    def _migrate(self, migrations: Sequence[str]) -> None:
+        if self._version() > len(migrations):
             raise StorageError("this data was written by a newer version", rule="storage.version")
-        for number, script in enumerate(migrations[version:], version + 1):
+        while (version := self._version()) < len(migrations):
             with self.transaction("migrate"):
+                # Another process may have opened the same file and been faster.
+                if self._version() != version:
+                    continue
+                number, script = version + 1, migrations[version]
                 for statement in script.split(";"):
                     if statement.strip():
                         self.execute(statement)
