@@ -14,7 +14,7 @@ from glasslock.wire.manifest import ListedEntry
 from glasslock.wire.order import Grant
 from glasslock.wire.seal import PerSeat
 
-PAGE: Final = 200
+PAGE: Final = 32
 
 
 class Lines:
@@ -47,19 +47,24 @@ class Lines:
 
     def sent(self, opening: KeptOpening) -> Iterator[SentEntry]:
         """Return the sender's envelopes in the group from ``opening`` on, one by one."""
-        position = opening.position - 1
+        row = self._db.one(
+            "SELECT q - 1 FROM entries WHERE group_id = ? AND position = ?",
+            (opening.group_id, opening.position),
+        )
+        q = 0 if row is None else row[0]
         while True:
+            # By the sender's own line: what others wrote in between is never read.
             rows = self._db.all(
-                "SELECT e.position, e.kind, e.data, r.receipt, e.q FROM entries e"
-                " JOIN receipts r USING (group_id, position) WHERE e.group_id = ?"
-                " AND e.position > ? AND e.account = ? AND e.device = ? AND e.kind != 'handshake'"
-                " ORDER BY e.position LIMIT ?",
-                (opening.group_id, position, opening.account, opening.device, PAGE),
+                "SELECT e.position, e.kind, e.data, r.receipt, e.q"
+                " FROM entries e INDEXED BY entries_own JOIN receipts r USING (group_id, position)"
+                " WHERE e.account = ? AND e.device = ? AND e.q > ? AND e.group_id = ?"
+                " AND e.kind != 'handshake' ORDER BY e.q LIMIT ?",
+                (opening.account, opening.device, q, opening.group_id, PAGE),
             )
             yield from (SentEntry(*row) for row in rows)
             if len(rows) < PAGE:
                 return
-            position = rows[-1][0]
+            q = rows[-1][4]
 
     def stretch(self, group_id: bytes, window: tuple[int, int]) -> tuple[int, int]:
         """Return the last position before ``window`` (0: none) and the first one after it."""
