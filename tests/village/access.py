@@ -43,7 +43,7 @@ from tests.village.village import Clock, Village, event
 Shape = tuple[tuple[int, int], ...]
 TWO_CLASSES: Shape = ((2, 3), (3, 5))
 SMALL: Shape = ((2, 2), (2, 2))
-SETTINGS = ClockSettings(slot_seconds=2, slots_per_day=1_440, skew_seconds=4)
+SETTINGS = ClockSettings(slot_seconds=2, slots_per_day=1_440, skew_seconds=6)
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,11 @@ async def test_a_new_day_brings_a_new_tier_1_and_a_slot_of_the_same_day_does_not
             place.clock.offset += 14
         assert people.provider is not None
         rows = people.provider._db.all("SELECT header FROM tier1s")
-        made = [decode_tier1_header(header).day for (header,) in rows]
+        made = [decode_tier1_header(header) for (header,) in rows]
         assert len(days) > 1
-        assert set(made) == days
-        assert len(made) == len(days)
+        assert {header.day for header in made} == days
+        # An epoch older than a day is closed in between: that brings a new one too.
+        assert len({(header.epoch, header.day) for header in made}) == len(made) < 6
         (slots,) = people.provider._db.one("SELECT COUNT(*) FROM seals") or (0,)
         assert slots == 6
         assert bob.records(group) == []
