@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ S = TypeVar("S")
 
 KEY_SIZE: Final = 32
 _BUSY_SECONDS: Final = 5.0
+_PAUSE: Final = 0.005
 _ENGINE_ERRORS: Final = (sqlite3.Error, sqlcipher.Error)
 
 
@@ -229,14 +231,28 @@ def _connect(path: Path, key: bytes | None) -> Connection:
 
 
 def _configure(connection: Connection) -> None:
+    _use_wal(connection)
     for pragma in (
-        "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
         "secure_delete = ON",
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _use_wal(connection: Connection) -> None:
+    """Set the journal mode, which no busy timeout waits for when others open the file too."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        except _ENGINE_ERRORS as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _opening_failed(error: Exception, *, encrypted: bool) -> StorageError | ConfigError:
