@@ -19,9 +19,8 @@ WRITES: Final = {"alice": 4, "bob": 3, "carol": 3, "dave": 2, "erin": 2}
 
 def logs_start(cast: Cast, step: Step) -> None:
     """Two public logs start, and four witnesses, each with its own key; three must cosign."""
-    cast.facts["day"] = institutions.day_seconds(cast)
     institutions.start_logs(cast)
-    step.fact(f"witnesses: {', '.join(WITNESSES)}; a policy day is {cast.facts['day']} s here")
+    step.fact(f"witnesses: {', '.join(WITNESSES)}")
 
 
 def policy_is_founded(cast: Cast, step: Step) -> None:
@@ -31,23 +30,39 @@ def policy_is_founded(cast: Cast, step: Step) -> None:
     step.require(seen["policies"] == 1, "the policy is not in the log")
     shape = " AND ".join(f"{needed} of {len(names)} {name}" for name, needed, names in CLASSES)
     step.fact(f"to open anything takes {shape}; no class alone opens anything")
+    step.fact(f"a policy day is {cast.facts['day']} s here")
+
+
+def keyholders_start(cast: Cast, step: Step) -> None:
+    """Eight keyholders start as processes that listen to nobody; the provider serves the policy."""
+    for name in KEYHOLDERS:
+        cast.stage.start(name, "keyholder", "run", cast.facts["settings"][name])
+    institutions.serve_policy(cast)
+    for name in KEYHOLDERS:
+        cast[name].expect("ready")
+    step.fact(", ".join(KEYHOLDERS))
+
+
+def authorities_register(cast: Cast, step: Step) -> None:
+    """Prosecutor, judge, police and court registry are entered in the log; a desk starts."""
+    institutions.start_desk(cast)
+    institutions.register_authorities(cast)
+    seen = institutions.verified(cast, "policy")
+    step.require(seen["authorities"] == len(institutions.AUTHORITIES), "an authority is missing")
+    step.fact("four roles, four owners; agency and court registry hold one case key each")
 
 
 def keys_are_proven(cast: Cast, step: Step) -> None:
-    """Each keyholder publishes a key and proves to the seven others that it has it."""
-    for name in KEYHOLDERS:
-        cast.stage.start(name, "keyholder", "run", institutions.keyholder_settings(cast, name))
-    for name in KEYHOLDERS:
-        cast[name].expect("ready")
-    institutions.serve_policy(cast)
+    """Each keyholder has published a key and proven to the seven others that it has it."""
     cast.until(
         step,
         lambda: institutions.verified(cast, "policy")["vetted"] >= len(KEYHOLDERS),
         "not every keyholder has proven its key",
     )
+    institutions.wait_for_first_day(cast)
     seen = institutions.verified(cast, "policy")
     step.fact(
-        f"{seen['vetted']} keys vetted in {seen['size']} log entries, by a reader without account"
+        f"{seen['vetted']} keys vetted in {seen['size']} entries, by a reader without account"
     )
 
 
@@ -60,7 +75,6 @@ def sealed_messages(cast: Cast, step: Step) -> None:
         cast[name].expect("invited", conversation=group)
         cast[name].ask("accept", conversation=group)
         cast[name].expect("joined", conversation=group)
-    institutions.wait_for_first_day(cast)
     cast.facts["granted"] = []
     cast.facts["from"] = int(time.time()) - 1
     for number in range(max(WRITES.values())):
@@ -125,6 +139,8 @@ def false_seal(cast: Cast, step: Step) -> None:
 ACTS: Final[tuple[Act, ...]] = (
     logs_start,
     policy_is_founded,
+    keyholders_start,
+    authorities_register,
     keys_are_proven,
     sealed_messages,
     later_message,

@@ -21,15 +21,6 @@ OFFLINE: Final = ("inspection", "abroad")
 NOTICE_SECONDS: Final = 14
 
 
-def authorities_register(cast: Cast, step: Step) -> None:
-    """Prosecutor, judge, police and court registry are entered in the log; the desk starts."""
-    institutions.start_desk(cast)
-    institutions.register_authorities(cast)
-    seen = institutions.verified(cast, "policy")
-    step.require(seen["authorities"] == len(institutions.AUTHORITIES), "an authority is missing")
-    step.fact("four roles, four owners; agency and court registry hold one case key each")
-
-
 def forged_order(cast: Cast, step: Step) -> None:
     """Somebody forges an order with a key of their own: refused, with the reason, and counted."""
     case = _draft(cast)
@@ -217,7 +208,6 @@ def _draft(cast: Cast) -> str:
 
 
 ACTS: Final[tuple[Act, ...]] = (
-    authorities_register,
     forged_order,
     order_is_previewed,
     order_is_logged,
