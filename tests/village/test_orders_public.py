@@ -66,6 +66,10 @@ async def test_anybody_replays_both_logs_and_verifies_a_letter(tmp_path: Path) -
         notice = (await event(alice, NoticeReceived)).notice
         seen = await verified(place, ORDERS)
         assert (seen["disclosures"], seen["overdue"]) == (1, 0)
+        quorum = place.people.folder / "quorum"
+        public = ("--quorum", quorum, "--origin", ORDERS, "--policies", ORIGIN, "--json")
+        strict = json.loads((await glasslock("log", "verify", *public))[1])
+        assert (strict["orders"], strict["done"], strict["strangers"]) == (1, 2, 0)
         policies = await verified(place, ORIGIN)
         assert policies["kind"] == "policy"
         assert (policies["policies"], policies["authorities"]) == (1, 4)

@@ -9,7 +9,7 @@ import typer
 
 from glasslock.cli import output
 from glasslock.errors import ConfigError
-from glasslock.monitor.report import Entry, report
+from glasslock.monitor.report import Entry, bodies, report
 from glasslock.runtime.clock import SystemClock
 from glasslock.runtime.files import read_limited
 from glasslock.runtime.http import HttpClient, fetch
@@ -35,13 +35,29 @@ def group() -> None:
     """Verify or read a transparency log; no account is needed."""
 
 
+Policies = Annotated[
+    str | None,
+    typer.Option("--policies", help="the policy log's origin: leaves by nobody in it do not count"),
+]
+
+
 @app.command()
-def verify(url: Url = None, *, quorum: Quorum, origin: Origin = None, json: AsJson = False) -> None:
+def verify(
+    url: Url = None,
+    *,
+    quorum: Quorum,
+    origin: Origin = None,
+    policies: Policies = None,
+    json: AsJson = False,
+) -> None:
     """Read a whole log: signatures, witnesses, every entry; print what it holds, in numbers."""
 
     async def work() -> None:
         checkpoint, entries = await read_log(url, quorum, origin)
-        found = report(entries, checkpoint.median_time)
+        known = None
+        if policies is not None:
+            known = bodies((await read_log(None, quorum, policies))[1])
+        found = report(entries, checkpoint.median_time, known)
         facts = {
             "origin": checkpoint.origin,
             "kind": found.kind,

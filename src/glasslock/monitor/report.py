@@ -15,9 +15,16 @@ from glasslock.orders.authority import Register
 from glasslock.orders.ledger import Ledger, OrderRecord
 from glasslock.sealing.book import PolicyBook
 from glasslock.sealing.roster import vet_revocation
-from glasslock.wire.leaf import DoneLeaf, IntentLeaf, RefusalLeaf, ReportLeaf
+from glasslock.wire.leaf import (
+    DoneLeaf,
+    IntentLeaf,
+    RefusalLeaf,
+    ReportLeaf,
+    SignedLeaf,
+    decode_leaf,
+)
 from glasslock.wire.order import entry_digest
-from glasslock.wire.record import encode_record, split_entry
+from glasslock.wire.record import ISSUING, encode_record, split_entry
 
 Entry: TypeAlias = tuple[int, int, bytes]
 
@@ -45,13 +52,53 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-def report(entries: Sequence[Entry], time: int) -> Report:
-    """Return the report of a log seen whole at ``time`` by its witnesses' clocks."""
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Whose keys may say what in an orders log, by a policy log: providers, seats, authorities."""
+
+    providers: frozenset[bytes]
+    seats: frozenset[bytes]
+    issuing: frozenset[bytes]
+
+    def may(self, signed: SignedLeaf) -> bool:
+        """Say whether a leaf is by somebody whose place it is."""
+        match signed.leaf:
+            case IntentLeaf() | DoneLeaf():
+                return signed.key in self.seats
+            case RefusalLeaf(seat=seat) if seat is not None:
+                return signed.key in self.seats
+            case ReportLeaf():
+                return signed.key in self.issuing
+        return signed.key in self.providers
+
+
+def bodies(entries: Sequence[Entry]) -> Bodies:
+    """Return who may act in orders, by all entries of a policy log."""
+    book = PolicyBook()
+    for index, when, entry in entries:
+        book.add(entry, index, when)
+    policies = [logged.record.signed.policy for logged in book.policies.values()]
+    records = [each.record for each in book.authorities]
+    registered = [each for policy in policies for each in Register(policy, records).all()]
+    return Bodies(
+        frozenset(policy.provider_key for policy in policies),
+        frozenset(
+            seat.signing_key for policy in policies if policy.access for seat in policy.access.seats
+        ),
+        frozenset(each.key for each in registered if each.record.role == ISSUING),
+    )
+
+
+def report(entries: Sequence[Entry], time: int, known: Bodies | None = None) -> Report:
+    """Return the report of a log seen whole at ``time`` by its witnesses' clocks.
+
+    With ``known``, leaves of an orders log by anybody else are counted as ``strangers`` only.
+    """
     types = Counter(_type(entry) for _, _, entry in entries)
     policy, orders = (sum(types[name] for name in names) for names in (POLICY_TYPES, ORDERS_TYPES))
     if not policy and not orders:
         return Report("other", {})
-    return policy_report(entries, time) if policy > orders else orders_report(entries, time)
+    return policy_report(entries, time) if policy > orders else orders_report(entries, time, known)
 
 
 def _type(entry: bytes) -> str:
@@ -113,15 +160,19 @@ def _held(book: PolicyBook) -> int:
     return sum(map(len, lists))
 
 
-def orders_report(entries: Sequence[Entry], time: int) -> Report:
+def orders_report(entries: Sequence[Entry], time: int, known: Bodies | None = None) -> Report:
     """Return what an orders log holds, with one row for each order.
 
     ``exceeding`` counts orders of which more slots were reported opened than they name, as far as
     buckets tell; ``unannounced`` counts releases that no intent of the same key came before.
     """
     ledger = Ledger()
+    strangers = 0
     for index, when, entry in entries:
-        ledger.add(entry, index, when)
+        if known is not None and _strange(entry, known):
+            strangers += 1
+        else:
+            ledger.add(entry, index, when)
     ledger.seen(time)
     rows = [_order_row(record, overdue=ledger.overdue(record)) for record in ledger.orders.values()]
     rules = Counter(
@@ -141,7 +192,17 @@ def orders_report(entries: Sequence[Entry], time: int) -> Report:
         "unauthenticated": sum(getattr(said.leaf, "count", 0) for said in ledger.unauthenticated),
         "invalid": ledger.invalid,
     }
+    if known is not None:
+        facts["strangers"] = strangers
     return Report("orders", facts, rows)
+
+
+def _strange(entry: bytes, known: Bodies) -> bool:
+    try:
+        leaf = decode_leaf(entry)
+    except WireError:
+        return False
+    return isinstance(leaf, SignedLeaf) and not known.may(leaf)
 
 
 _SUMMED: Final = ("intents", "done", "unannounced", "refusals", "reports")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glasslock.monitor.report import Entry, report
+from glasslock.monitor.report import Bodies, Entry, report
 from glasslock.orders.ledger import sign_leaf
 from glasslock.signing import SigningKey
 from glasslock.wire.leaf import (
@@ -69,6 +69,22 @@ def test_what_does_not_fit_is_told() -> None:
     forged = entries[0][2].replace(b"family", b"famine")
     facts = report([*entries, (6, 999, forged), (7, 999, b"nothing")], 999).facts
     assert (facts["unannounced"], facts["exceeding"], facts["invalid"]) == (2, 1, 3)
+
+
+def test_who_has_no_place_in_a_policy_counts_for_nothing() -> None:
+    known = Bodies(*(frozenset({key.public}) for key in (PROVIDER, SEAT, OTHER)))
+    said = [
+        (ORDER, PROVIDER),
+        (IntentLeaf(0, 0, RELEASE), SEAT),
+        (RefusalLeaf(0, None, "order.dates", "no"), PROVIDER),
+        (RefusalLeaf(0, 1, "release.ground", "no"), SEAT),
+        (ReportLeaf(0, 1, 0, bytes(32)), OTHER),
+    ]
+    keys = (PROVIDER, SEAT, OTHER)
+    strange = [(leaf, key) for leaf, mine in said for key in keys if key is not mine]
+    facts = report(log(*said, *strange), 999, known).facts
+    assert (facts["strangers"], facts["orders"], facts["refusals"]) == (10, 1, 2)
+    assert (facts["intents"], facts["reports"], facts["invalid"]) == (1, 1, 0)
 
 
 def test_a_log_of_something_else_is_only_read() -> None:
