@@ -43,6 +43,8 @@ def _dispatch(arguments: list[str]) -> int:
         output.talk(f"glasslock: there is no command {noun!r}; try glasslock --help")
         return output.EXIT_CODES["usage"][0]
     command = import_module(NOUNS[noun][0]).app
+    # A traceback with the values of variables would show keys.
+    command.pretty_exceptions_enable = False
     try:
         result = command(args=arguments[1:], prog_name=f"glasslock {noun}", standalone_mode=False)
     except USAGE as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from glasslock.errors import StateError, TransportError
+from glasslock.errors import StateError, TransportError, WireError
 from glasslock.mls import Device, Engine
 from glasslock.wire import api
 from glasslock.wire.labels import Label
@@ -43,9 +43,10 @@ def read_provider(health: bytes, documents: bytes) -> tuple[bytes, list[Policy]]
         TransportError: it is no Glasslock provider.
     """
     try:
-        key = _health.decode(health).provider_key
-        policies = [decode_policy(document) for document in _documents.decode(documents)]
-    except msgspec.DecodeError as error:
+        key = api.read_body(_health, health).provider_key
+        served = api.read_body(_documents, documents)
+        policies = [decode_policy(document) for document in served]
+    except WireError as error:
         raise TransportError("this is not a Glasslock provider", rule="client.provider") from error
     return key, [policy for policy in policies if policy.provider_key == key]
 

@@ -28,7 +28,6 @@ from glasslock.errors import (
     StateError,
     TransportError,
     VerificationError,
-    WireError,
 )
 from glasslock.orders.authority import Register
 from glasslock.orders.commitment import Facts, disclose, letter_to
@@ -370,10 +369,7 @@ class Office:
 
 
 def _decoded(data: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.DecodeError as error:
-        raise WireError("the answer is not in the expected format", rule="desk.answer") from error
+    return api.read_body(msgspec.msgpack.Decoder(kind), data)
 
 
 def _manifest_digest(manifest: bytes) -> bytes:

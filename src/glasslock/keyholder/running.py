@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from glasslock.errors import Denied, GlasslockError, StateError, WireError
+from glasslock.errors import Denied, GlasslockError, StateError
 from glasslock.keyholder import notice, period, release, watch
 from glasslock.keyholder.check import Logs
 from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
@@ -294,10 +294,7 @@ class Keyholder(Office):
         path = f"{api.ORDERS}/{record.leaf.commitment.hex()}"
         headers = signed_headers(self.key, "GET", path, self.clock.now())
         body = await self._provider.get(path, headers)
-        try:
-            found = msgspec.msgpack.decode(body, type=api.OrderBundle)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise WireError("this is no order", rule="keyholder.bundle") from error
+        found = api.read_body(msgspec.msgpack.Decoder(api.OrderBundle), body)
         bundle = Bundle(found.issued, found.secret, found.manifest)
         case = Case(record.index, bundle, *notice.about(bundle, self.book, seated))
         self.store.put_order(case)

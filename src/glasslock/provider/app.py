@@ -124,10 +124,7 @@ class Provider:
     # -- HTTP -----------------------------------------------------------------------------------
 
     async def _post_device(self, request: HttpRequest) -> Reply:
-        try:
-            wanted = _register.decode(request.body)
-        except msgspec.DecodeError as error:
-            raise WireError("not a registration", rule="register.body") from error
+        wanted = api.read_body(_register, request.body)
         await self._commits.call(lambda: self._register(wanted))
         return Reply()
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from glasslock.errors import Denied, GlasslockError, TransportError, WireError
+from glasslock.errors import Denied, GlasslockError, TransportError
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
 from glasslock.orders.commitment import disclose
@@ -172,7 +172,7 @@ class OrdersApp:
     # -- orders -------------------------------------------------------------------------------
 
     async def _post_order(self, request: HttpRequest) -> Reply:
-        wanted = _decode(_order, request.body)
+        wanted = api.read_body(_order, request.body)
         await self._catch_up(wanted)
         now = self._clock.now()
         taken = await self._call(lambda: self._take(wanted, now))
@@ -235,7 +235,7 @@ class OrdersApp:
         return number, origin
 
     async def _post_preview(self, request: HttpRequest) -> Reply:
-        wanted = _decode(_preview, request.body)
+        wanted = api.read_body(_preview, request.body)
         now = self._clock.now()
         return _reply(await self._call(lambda: self._count_reach(wanted, now)))
 
@@ -366,7 +366,7 @@ class OrdersApp:
 
     async def _submit(self, http: HttpClient, item: Waiting) -> None:
         body = submit(self._key, item.origin, item.entry).encode()
-        index = _decode(_added, await http.post(api.LOG_ADD, body)).index
+        index = api.read_body(_added, await http.post(api.LOG_ADD, body)).index
         await self._call(lambda: self._logged(item, index))
 
     def _logged(self, item: Waiting, index: int) -> None:
@@ -396,13 +396,6 @@ def _day(log: OrdersLog, now: int) -> int:
 def _no_reader() -> Denied:
     # The same for a case that is not there: nobody learns from it which are.
     return Denied("there is no such case for this key", rule="case.reader")
-
-
-def _decode(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:
-    try:
-        return decoder.decode(body)
-    except msgspec.DecodeError as error:
-        raise WireError("not what belongs here", rule="orders.body") from error
 
 
 def _reply(value: msgspec.Struct) -> Reply:

@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from glasslock.errors import GlasslockError, TransportError, WireError
 from glasslock.runtime.problems import error_of, problem_of, status_of
-from glasslock.wire.api import MAX_FRAME, Problem
+from glasslock.wire.api import MAX_FRAME, Problem, read_body
 
 T = TypeVar("T")
 
@@ -241,8 +241,8 @@ async def fetch(client: HttpClient, steps: Generator[str, bytes, T]) -> T:
 
 def _problem(status: int, body: bytes) -> GlasslockError:
     try:
-        problem = _decode_problem.decode(body)
-    except msgspec.DecodeError:
+        problem = read_body(_decode_problem, body)
+    except WireError:
         return TransportError(f"the other side answered {status}", rule="http.status")
     return error_of(problem.slug, problem.rule, problem.message)
 

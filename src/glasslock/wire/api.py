@@ -410,12 +410,12 @@ def encode_frame(frame: Frame) -> bytes:
 
 def decode_device_frame(data: bytes) -> DeviceFrame:
     """Decode what a device sent; raises ``WireError``."""
-    return _strict(_device_decoder, data)
+    return read_body(_device_decoder, data)
 
 
 def decode_provider_frame(data: bytes) -> ProviderFrame:
     """Decode what a provider sent; raises ``WireError``."""
-    return _strict(_provider_decoder, data)
+    return read_body(_provider_decoder, data)
 
 
 def login_content(provider_key: bytes, account: str, device: bytes, nonce: bytes) -> bytes:
@@ -435,7 +435,8 @@ def request_content(method: str, path: str, time: int, body: bytes) -> bytes:
     return encode((method, path, time, digest(Label.CONTENT, body)))
 
 
-def _strict(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
+def read_body(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
+    """Decode a frame or an HTTP body that came from outside; raises ``WireError``."""
     if len(data) > MAX_FRAME:
         raise WireError("a frame is too long", rule="api.length")
     try:
