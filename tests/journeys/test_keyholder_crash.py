@@ -63,7 +63,7 @@ LATE: list[Deaths] = [
         tuple((f"{name}.{m}", 2 if m == "begin" else 1) for m in MOMENTS)
         for name in ("verdict", "progress", "queue")
     ),
-    tuple((f"log.{m}", count) for m, count in zip(MOMENTS * 2, (3, 4, 5, 6, 5, 4), strict=True)),
+    tuple((f"log.{m}", count) for m, count in zip(MOMENTS, (3, 2, 2), strict=True)),
 ]
 SHAPE = ((2, 2), (2, 2))
 LIMITS = Limits(granularity_seconds=3_600, batch_seconds=60, retention_days=2)
@@ -224,7 +224,7 @@ class Place:
         return self.others[0].ledger
 
     async def until(self, holds: Callable[[], object]) -> None:
-        deadline = asyncio.get_running_loop().time() + PATIENCE
+        deadline = asyncio.get_running_loop().time() + 3 * PATIENCE
         while True:
             if holds():
                 return

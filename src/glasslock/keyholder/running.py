@@ -272,6 +272,8 @@ class Keyholder(Office):
                 await self._do(step, seated, record)
                 self._pauses.pop((record.index, step), None)
             except GlasslockError as error:
+                # What failed may have been written all the same: go on from the disk.
+                self.cases = self.store.cases()
                 longer = min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
                 self._pauses[record.index, step] = (now, longer)
                 # Not where the order stands: that would tell which log entries belong together.

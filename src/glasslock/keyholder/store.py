@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from glasslock.errors import StorageError
+from glasslock.errors import StateError, StorageError
 from glasslock.keyholder.period import Coins, OwnKey
 from glasslock.keyholder.release import Answer
 from glasslock.keyholder.watch import Bundle, Case
@@ -225,11 +225,19 @@ class Store:
     def put_verdict(
         self, index: int, entry: Outgoing, *, release: bytes | None, rule: str | None
     ) -> None:
-        """Keep the answer to an order with the entry that announces it, in one transaction."""
+        """Keep the answer to an order with the entry that announces it, in one transaction.
+
+        Raises:
+            StateError: it was answered before: no second answer, and no second release.
+        """
         with self.db.transaction("verdict"):
-            self.db.execute(
-                "UPDATE orders SET release = ?, rule = ? WHERE idx = ?", (release, rule, index)
+            done = self.db.execute(
+                "UPDATE orders SET release = ?, rule = ?"
+                " WHERE idx = ? AND release IS NULL AND rule IS NULL",
+                (release, rule, index),
             )
+            if done.rowcount != 1:
+                raise StateError("this order is answered already", rule="keyholder.answered")
             self._send([entry])
 
     def put_progress(
