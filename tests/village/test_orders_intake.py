@@ -15,6 +15,7 @@ from glasslock.orders.authority import Register
 from glasslock.orders.commitment import check_leaf
 from glasslock.orders.manifest import CheckedManifest, check_manifest
 from glasslock.orders.review import RULES, AdmittedOrder, review
+from glasslock.provider import orders_app
 from glasslock.tlog.ingest import verify_heads
 from glasslock.wire import api
 from glasslock.wire.envelope import decode_envelope
@@ -27,12 +28,14 @@ from tests.village.institutions import (
     ISSUER,
     JUDGE,
     LIMITS,
+    ORDERS,
     SECRET,
     Institutions,
     OrdersVillage,
     issue,
     orders_village,
 )
+from tests.village.logs import ORIGIN
 
 
 async def talk(place: OrdersVillage, policy: Policy, rounds: int = 2) -> tuple[bytes, list[Client]]:
@@ -227,6 +230,39 @@ async def test_every_authentic_order_is_logged_whatever_the_answer(tmp_path: Pat
             assert (await refused(place, policy, order)).rule == rule
         unknown = place.order(policy, replace(fine, group_id=b"nowhere"))
         assert (await refused(place, policy, unknown)).rule == "order.conversation"
+
+
+async def test_more_than_a_case_can_carry_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with orders_village(tmp_path) as (place, policy):
+        group, _ = await talk(place, policy, 1)
+        place.clock.offset += 4
+        monkeypatch.setattr(orders_app, "MAX_CARRIED", 500)
+        order = place.order(policy, grant(place, group))
+        assert (await refused(place, policy, order)).rule == "order.size"
+        assert place.people.provider is not None
+        assert place.people.provider._db.all("SELECT 1 FROM case_entries") == []
+
+
+async def test_a_log_that_comes_later_gets_the_roots_from_before(tmp_path: Path) -> None:
+    async with orders_village(tmp_path) as (place, policy):
+        provider = place.people.provider
+        assert provider is not None
+        assert policy.access is not None
+        group, (alice, _) = await talk(place, policy, 1)
+        await provider.ingest()
+        await place.write(group, (alice, "more"))
+        await provider.ingest()
+        # Another policy, whose orders go into the other log.
+        late = replace(policy, access=replace(policy.access, orders_origin=ORIGIN))
+        with provider._db.transaction("log"):
+            provider.orders.learn([late], [])
+            provider.orders.learn([late], [])
+        queued = "SELECT entry FROM log_queue WHERE origin = ? ORDER BY number"
+        before, after = (provider._db.all(queued, (origin,)) for origin in (ORDERS, ORIGIN))
+        assert before == after
+        assert len(after) >= 2
 
 
 async def test_what_nobody_known_signed_is_counted_once_a_day(tmp_path: Path) -> None:
