@@ -7,17 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from glasslock.desk.app import Desk
+from glasslock.desk.config import DeskConfig
+from glasslock.desk.running import Office as DeskOffice
 from glasslock.errors import StateError
 from glasslock.keyholder import app, running
+from glasslock.keyholder.app import answer, pending
 from glasslock.keyholder.release import Answer
 from glasslock.orders.ledger import Ledger, OrderRecord
+from glasslock.runtime.http import build_app
 from glasslock.sealing.releasing import check_release, unlock
 from glasslock.wire import api
 from glasslock.wire.leaf import DoneLeaf, IntentLeaf, RefusalLeaf
 from glasslock.wire.policy import Policy
 from glasslock.wire.record import PeriodKeyRecord, ProofRecord, decode_record
 from tests.village.access import TWO_CLASSES
+from tests.village.desk import KEYS, Scene
+from tests.village.institutions import ISSUER, ORDERS
 from tests.village.keyholders import AGENCY, COURT, KeyholderVillage, keyholder_village
+from tests.village.logs import ORIGIN
 
 
 async def record_of(
@@ -211,3 +219,44 @@ async def test_a_log_that_is_away_stops_nothing_else(tmp_path: Path) -> None:
         await place.orders_log.start_log()
         await asyncio.gather(*(daemon.round() for daemon in place.daemons))
         assert isinstance(policy, Policy)
+
+
+async def test_a_desk_opens_what_keyholders_release_after_one_has_refused(tmp_path: Path) -> None:
+    """All parties with their own code: a judicial 2 of 3 and an independent 3 of 5."""
+    async with keyholder_village(tmp_path, shape=TWO_CLASSES) as (place, policy):
+        await place.fill_roster(policy)
+        begin = place.clock.now()
+        group, people = await place.talk(policy, 1)
+        place.clock.offset += 20
+        quorum = place.folder / "both"
+        config = DeskConfig(
+            tmp_path / "desk", quorum, ORIGIN, ORDERS, policy.digest.hex(), place.url, port=0
+        )
+        desk, office = Desk(config, place.clock), DeskOffice(config, place.clock)
+        await place.desk.serving.stop()
+        await place.desk.serving.start(build_app(desk.routes(), desk.close))
+        await place.restart(1, policy, standing=False)
+        here = Scene(
+            place, policy, group, people, config, desk, office, place.desk.serving.url, begin
+        )
+        try:
+            case = await here.logged()
+            await place.tick_both()
+            # Two of the eight stay away.
+            awake = place.daemons[:4] + place.daemons[5:7]
+            await place.rounds(lambda: place.daemons[1].cases, awake)
+            (asked,) = pending(place.daemons[1])
+            said_no = Answer(yes=False, ground="not now")
+            answer(place.daemons[1], bytes.fromhex(asked.commitment), said_no)
+            await place.rounds(lambda: not any(d.store.outbox() for d in awake), awake)
+            await desk.work()
+            classes = [(c.released, c.threshold) for c in desk.progress(here.again(case))]
+            assert classes == [(2, 2), (3, 3)]
+            await office.follow()
+            evidence = await office.evidence(here.again(case), ISSUER)
+            proven = office.prove(here.again(case), evidence.manifest)
+            opening, _ = office.open(here.again(case), proven, evidence, KEYS)
+            assert [b"alice 0" in m.content for m in opening.messages] == [True]
+            assert (opening.gaps, opening.faults) == ((), ())
+        finally:
+            office.close()
