@@ -15,13 +15,23 @@ from glasslock.ids import account_id
 from glasslock.orders.ledger import sign_leaf
 from glasslock.sealing.releasing import CaseKeys, make_release
 from glasslock.sealing.shares import Share
+from glasslock.tlog.receipt import make_receipts
 from glasslock.wire.api import KeptEntry
+from glasslock.wire.entry import decode_receipt
 from glasslock.wire.envelope import decode_envelope
 from glasslock.wire.leaf import IntentLeaf, encode_leaf
 from glasslock.wire.manifest import Manifest
 from glasslock.wire.order import Grant
 from glasslock.wire.release import Release, decode_release
-from tests.unit.desk.cases import KEYS, Script, make_manifest, make_order, make_script, resign
+from tests.unit.desk.cases import (
+    ISSUER,
+    KEYS,
+    Script,
+    make_manifest,
+    make_order,
+    make_script,
+    resign,
+)
 from tests.unit.desk.world import (
     CLOCKS,
     PROVIDER,
@@ -242,6 +252,15 @@ def test_a_release_for_other_case_keys_is_named() -> None:
     assert [(f.seat, f.rule) for f in found.faults] == [(7, "hpke.open")]
 
 
+def test_an_announced_release_without_its_keyholders_signature_is_refused() -> None:
+    case = script()
+    release = case.release(7)
+    case.announce(release)
+    found = case.open(case.bundle(), [replace(release, signature=bytes(64)).encode()])
+    assert [(f.seat, f.rule) for f in found.faults] == [(7, "signature")]
+    assert found.released == ()
+
+
 # -- the provider: manifest -------------------------------------------------------------------
 
 
@@ -349,6 +368,13 @@ def test_messages_that_the_device_line_does_not_have_are_named() -> None:
     assert found.gaps[0].place.position == found.messages[-1].place.position
 
 
+def test_a_leaf_by_another_than_the_policys_provider_is_none() -> None:
+    case = script()
+    leaf = case.ledger.orders[case.index].leaf
+    case.index = case.add(encode_leaf(sign_leaf(leaf, ISSUER)))
+    assert _refused(case) == "case.unlogged"
+
+
 # -- the sender -------------------------------------------------------------------------------
 
 
@@ -384,6 +410,42 @@ def test_a_message_that_names_another_before_it_is_not_opened() -> None:
     found = lying_sender(lie)
     assert [gap.rule for gap in found.gaps] == ["message.previous"]
     assert len(found.messages) == 5
+
+
+def test_a_number_far_ahead_is_not_counted_to() -> None:
+    def lie(slot: Slot) -> None:
+        slot.digests += [slot.digests[-1]] * 1_000
+
+    found = lying_sender(lie)
+    assert "evidence.order" in rules(found)
+    assert len(found.messages) == 5
+
+
+def test_a_message_stored_outside_its_slots_time_is_not_opened() -> None:
+    world = history_until(1)
+    world.time = START + 200 + 2 * CLOCKS.slot_seconds
+    world.write(GROUP, ALICE, b"in time")
+    world.late = CLOCKS.slot_seconds + CLOCKS.skew_seconds
+    world.write(GROUP, ALICE, b"kept back")
+    world.ingest()
+    world.time += 7_200
+    case = make_script(world, grants())
+    found = case.open(case.bundle(), case.released(QUORUM))
+    assert rules(found) == {"message.time"}
+    assert len(found.messages) == 4
+
+
+def test_a_next_slot_nobody_signed_tells_nothing() -> None:
+    world = history_until(2)
+    world.signed = False
+    world.time = START + 200 + 3 * CLOCKS.slot_seconds
+    world.write(GROUP, ALICE, b"alice 3")
+    world.ingest()
+    world.time += 3_600
+    case = make_script(world, grants())
+    found = case.open(case.bundle(), case.released(QUORUM))
+    assert rules(found) == {"slot.signature"}
+    assert len(found.messages) == 6
 
 
 def test_a_close_that_does_not_fit_is_named() -> None:
@@ -515,3 +577,17 @@ def test_a_receipt_by_nobody_is_named() -> None:
     assert len(found.messages) == 6
     assert [m.receipt is None for m in found.messages].count(True) == 1
     assert len(found.gaps) == 1
+
+
+def test_a_receipt_of_another_provider_is_named() -> None:
+    case = script()
+    leaf = decode_receipt(case.bundle()[1].receipt).leaf
+    (forged,) = make_receipts([leaf], ISSUER.sign)
+    found = _with(case, 1, receipt=forged.encode())
+    assert len(found.messages) == 6
+    assert rules(found) == {"signature"}
+
+
+def test_an_entry_under_the_name_of_another_conversation_is_put_aside() -> None:
+    found = _with(script(), 1, group_id=OTHER)
+    assert {"evidence.ungranted", "evidence.missing"} == rules(found)

@@ -132,6 +132,9 @@ class World:
         self.policy = policy
         self.chance = random.Random(seed)
         self.time = START
+        # What a liar turns: how late entries are stored, and whether slots are signed.
+        self.late = 0
+        self.signed = True
         self.lines: dict[bytes, list[Sent]] = {}
         self.own: dict[tuple[str, bytes], list[bytes]] = {}
         self.own_heads: dict[tuple[str, bytes], bytes] = {}
@@ -191,6 +194,8 @@ class World:
         signature = sender.key.sign(
             Label.SIGN_SLOT, slot_signed_content(header.digest, seal.digest)
         )
+        if not self.signed:
+            signature = bytes(64)
         opening = Opening(
             header.encoded, seal.digest, signature, tier1.header.encoded if new else None
         )
@@ -233,23 +238,21 @@ class World:
         slot: Slot | None = None,
         content: bytes = b"",
     ) -> Sent:
-        line = self.lines.setdefault(group_id, [])
+        line, time = self.lines.setdefault(group_id, []), self.time + self.late
         last = Head(len(line), line[-1].time, line[-1].head) if line else Head.start(group_id)
-        head = last.next(self.time, entry)
+        head = last.next(time, entry)
         opening = None if envelope is None else envelope.opening
         leaf = ReceiptLeaf(
             group_id,
             head.position,
-            self.time,
+            time,
             entry,
             head.head,
             None if opening is None else opening.seal_digest,
             None if opening is None or slot is None else slot.header.tier1,
         )
         receipt = make_receipts([leaf], PROVIDER.sign)[0].encode()
-        sent = Sent(
-            head.position, self.time, kind, entry, head.head, envelope, slot, content, receipt
-        )
+        sent = Sent(head.position, time, kind, entry, head.head, envelope, slot, content, receipt)
         line.append(sent)
         self._touched.add(group_id)
         if slot is not None:
