@@ -44,7 +44,7 @@ class Facts:
         found = _about(admitted.order, admitted.issuing, admitted.countersigner, manifest)
         order = admitted.order
         for number, account in enumerate(order.accounts):
-            mine = [g for g in order.grants if g.account == account]
+            mine = [g for g in order.grants if account in (g.account, g.recipient)]
             grants: Encodable = [(g.group_id, g.recipient, g.spans) for g in mine]
             found[f"{_PERSON}{number:04}"] = (account, int(account in order.named), grants)
         return cls(tuple((label, encode(value)) for label, value in sorted(found.items())))

@@ -120,8 +120,8 @@ class Order:
 
     @property
     def accounts(self) -> tuple[str, ...]:
-        """Everybody whose messages it reaches, sorted."""
-        return tuple(sorted({grant.account for grant in self.grants}))
+        """Everybody concerned: whose messages it reaches, and who is named by it; sorted."""
+        return tuple(sorted(self.named | self.third_parties))
 
     @property
     def slots(self) -> int:

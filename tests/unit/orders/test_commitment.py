@@ -92,12 +92,22 @@ def test_a_letter_opens_what_concerns_its_reader_and_nobody_else() -> None:
     letter = letter_to("alice", "log.test/orders", 7, FACTS, R)
     facts = check_disclosure(LEAF, letter.fields)
     assert facts["reference"] == "case 1"
-    assert persons_in(facts) == [("alice", True, ((b"group", None, ((TAU, TAU + 2),)),))]
+    hers = ((b"group", None, ((TAU, TAU + 2),)), (b"group", "alice", ((TAU, TAU),)))
+    assert persons_in(facts) == [("alice", True, hers)]
     assert "order" not in facts
     bob = check_disclosure(LEAF, letter_to("bob", "log.test/orders", 7, FACTS, R).fields)
     assert persons_in(bob) == [("bob", False, ((b"group", "alice", ((TAU, TAU),)),))]
     nobody = check_disclosure(LEAF, letter_to("mallory", "log.test/orders", 7, FACTS, R).fields)
     assert persons_in(nobody) == []
+
+
+def test_who_is_named_only_as_a_recipient_has_a_letter_too() -> None:
+    received = Grant(b"group", account_id("bob"), ((TAU, TAU),), account_id("alice"))
+    order = make_order(POLICY, [received], NOW)
+    facts = Facts.of(admit(POLICY, order, NOW), MANIFEST)
+    leaf = make_leaf(admit(POLICY, order, NOW), POLICY, MANIFEST, R)
+    opened = check_disclosure(leaf, letter_to("alice", "log.test/orders", 7, facts, R).fields)
+    assert persons_in(opened) == [("alice", True, ((b"group", "alice", ((TAU, TAU),)),))]
 
 
 def test_every_change_of_an_opened_field_is_refused() -> None:
