@@ -152,6 +152,7 @@ async def compare(
         mine = await device.texts(group)
         settled = not {state for state, _ in mine} & {"queued", "sent"}
         settled = settled and [text for _, text in mine] == at_bob()
+        settled = settled and all(m.position is not None for m in bob.messages(group_id))
         await asyncio.sleep(0.02)
     texts = [text for _, text in mine]
     assert texts == at_bob()

@@ -258,6 +258,10 @@ class Place:
         order = self.ledger.orders[indexes[0]]
         await self.go_to(order.leaf.disclose_by + 60)
         await self.until(lambda: self._kept(lambda c: all(each.noticed for each in c.values())))
+        # Another keyholder reads the same log in rounds of its own.
+        await self.until(
+            lambda: all(self.ledger.orders[index].disclosed is not None for index in indexes)
+        )
         last = max(key.record.last_day for key in keys)
         await self.go_to((last + 1 + LIMITS.retention_days) * DAY + 60)
         await self.until(self._ended)
