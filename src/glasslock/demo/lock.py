@@ -96,21 +96,9 @@ def sealed_messages(cast: Cast, step: Step) -> None:
     step.fact(f"{wanted} messages on 6 devices; every device recomputed every seal")
 
 
-def later_message(cast: Cast, step: Step) -> None:
-    """Some slots later Alice writes a fifteenth message, which no order will name."""
-    time.sleep(max(0.0, cast.facts["to"] + 3 - time.time()))
-    group, word = cast.facts["sealed"], planted_word()
-    cast.facts["later"] = word
-    cast["alice"].ask("send", conversation=group, text=f"alice later {word}")
-    cast.until(
-        step, lambda: any(word in text for text in cast.texts("bob", group)), "it did not arrive"
-    )
-    step.fact("a slot is one second here, 15 minutes in use")
-
-
 def provider_finds_nothing(cast: Cast, step: Step) -> None:
     """Somebody takes the provider's whole disk again, seals and all: no word in any form."""
-    searcher = Searcher([*cast.facts["granted"], cast.facts["later"]])
+    searcher = Searcher(cast.facts["granted"])
     found, size = searcher.in_folder(cast.stage.folder("provider"))
     step.require(not found, f"found: {found[:1]}")
     step.fact(f"{size:,} bytes: no word")
@@ -122,6 +110,8 @@ def false_seal(cast: Cast, step: Step) -> None:
     device = str(cast.stage.folder("erin") / "device")
     cast.stage.start("erin", device, talks=True, module="glasslock.demo.villain")
     cast["erin"].expect("ready")
+    # What was sealed falsely stays out of the slots that the order will name.
+    time.sleep(max(0.0, cast.facts["to"] + 1 - time.time()))
     word = planted_word()
     cast["erin"].ask("send", conversation=cast.facts["sealed"], text=f"not for courts {word}")
     for name in ("alice", "bob"):
@@ -136,6 +126,18 @@ def false_seal(cast: Cast, step: Step) -> None:
     step.fact(f"Alice and Bob: {warning['text']} [{warning['rule']}]")
 
 
+def later_message(cast: Cast, step: Step) -> None:
+    """Some slots later Alice writes a fifteenth message, which no order will name."""
+    time.sleep(max(0.0, cast.facts["to"] + 2 - time.time()))
+    group, word = cast.facts["sealed"], planted_word()
+    cast.facts["later"] = word
+    cast["alice"].ask("send", conversation=group, text=f"alice later {word}")
+    cast.until(
+        step, lambda: any(word in text for text in cast.texts("bob", group)), "it did not arrive"
+    )
+    step.fact("a slot is one second here, 15 minutes in use")
+
+
 ACTS: Final[tuple[Act, ...]] = (
     logs_start,
     policy_is_founded,
@@ -143,7 +145,7 @@ ACTS: Final[tuple[Act, ...]] = (
     authorities_register,
     keys_are_proven,
     sealed_messages,
-    later_message,
     provider_finds_nothing,
     false_seal,
+    later_message,
 )

@@ -18,11 +18,11 @@ THIRD: Final = ("carol", "dave", "erin")
 RELEASING: Final = ("court-north", "court-south", "privacy", "notaries", "rights")
 REFUSING: Final = "science"
 OFFLINE: Final = ("inspection", "abroad")
-NOTICE_SECONDS: Final = 14
+NOTICE_SECONDS: Final = 11
 
 
 def forged_order(cast: Cast, step: Step) -> None:
-    """Somebody forges an order with a key of their own: refused, with the reason, and counted."""
+    """Meanwhile somebody forges an order with a key of their own: refused, with the reason."""
     case = _draft(cast)
     stranger = str(cast.stage.folder("forger") / "issuing.key")
     cast.stage.run("order", "key", stranger, "--role", "issuing")
@@ -32,9 +32,8 @@ def forged_order(cast: Cast, step: Step) -> None:
     answer = cast.stage.run("order", "submit", config, case, check=False)
     step.require(answer.returncode != 0, "the forged order was taken")
     step.require("order.issuer" in answer.stderr, f"refused as: {answer.stderr.strip()}")
-    step.require(
-        not institutions.verified(cast, "orders")["orders"], "a forged order stands in the log"
-    )
+    orders = institutions.verified(cast, "orders")["orders"]
+    step.require(orders == 1, "a forged order stands in the log")
     step.fact(answer.stderr.strip().splitlines()[0])
 
 
@@ -208,11 +207,11 @@ def _draft(cast: Cast) -> str:
 
 
 ACTS: Final[tuple[Act, ...]] = (
-    forged_order,
     order_is_previewed,
     order_is_logged,
     keyholders_answer,
     order_opens,
+    forged_order,
     notice_reaches_alice,
     anyone_replays,
     keys_are_destroyed,
