@@ -23,7 +23,7 @@ demo: $(READY) ## tell the whole story on real processes (CHAPTER=1|2|3, JSON=fi
 	@$(BIN)/glasslock demo $(STORY)
 
 test: $(READY) ## run every test, Python and Rust
-	$(BIN)/python -m pytest -q -n 3
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 	cargo test --locked --workspace --exclude glasslock-py
 
 check: $(READY) ## formatters, linters, types, import contracts, crate rules; changes nothing

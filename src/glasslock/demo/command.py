@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from glasslock.cli import output
-from glasslock.demo import lock, messenger, order
+from glasslock.demo import institutions, lock, messenger, order
 from glasslock.demo.cast import Cast
 from glasslock.demo.stage import Stage
 from glasslock.demo.story import StepFailed, Story
@@ -56,6 +56,9 @@ def demo(
         stage.close()
         if held:
             shutil.rmtree(folder)
+            output.talk(
+                "next: make demo KEEP=1 leaves it running; docs/architecture.md explains it"
+            )
     return output.EXIT_CODES["ok" if held else "error"][0]
 
 
@@ -64,12 +67,18 @@ def _leave_running(cast: Cast) -> None:
     for actor in cast.stage.actors.values():
         if actor.process.stdin is not None:
             actor.stop()
+    running = [str(actor.pid) for actor in cast.stage.actors.values() if actor.alive]
     device = cast.stage.folder("alice") / "device"
-    output.talk(f"the provider goes on at {cast.url}; its process is {cast['provider'].pid}")
+    group = cast.facts.get("sealed", cast.facts.get("group", "CONVERSATION"))
+    output.talk(f"the provider goes on at {cast.url}, with {len(running)} daemons in all")
     output.talk("write as Alice:")
-    output.talk(f"  glasslock client send {device} {cast.facts['group']} 'hello from me'")
+    output.talk(f"  glasslock client send {device} {group} 'hello from me'")
     output.talk("read as Bob:")
     bob = cast.stage.folder("bob") / "device"
-    output.talk(f"  glasslock client read {bob} {cast.facts['group']}")
+    output.talk(f"  glasslock client read {bob} {group}")
+    if "quorum" in cast.facts:
+        output.talk("read the log of orders as anybody:")
+        origin, quorum = institutions.ORDERS_ORIGIN, cast.facts["quorum"]
+        output.talk(f"  glasslock log verify --quorum {quorum} --origin {origin}")
     output.talk("end it:")
-    output.talk(f"  kill {cast['provider'].pid}; rm -r {cast.stage.root}")
+    output.talk(f"  kill {' '.join(running)}; rm -r {cast.stage.root}")
