@@ -27,8 +27,8 @@ from glasslock.orders.commitment import make_leaf
 from glasslock.orders.ledger import Ledger, sign_leaf
 from glasslock.runtime.config import load_config
 from glasslock.runtime.files import private_folder, write_atomic
-from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.keys import save_seed
+from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.service import bind
 from glasslock.sealing.book import PolicyBook
 from glasslock.wire import api

@@ -15,7 +15,8 @@ from glasslock.desk.config import DeskConfig
 from glasslock.desk.releases import CaseKeyPair, verified
 from glasslock.desk.running import Office
 from glasslock.orders.ledger import sign_leaf
-from glasslock.runtime.http import HttpClient, build_app
+from glasslock.runtime.http import HttpClient
+from glasslock.runtime.server import build_app
 from glasslock.runtime.service import bind
 from glasslock.sealing.releasing import CaseKeys, make_release
 from glasslock.sealing.shares import open_seat, open_share

@@ -17,7 +17,8 @@ from glasslock.logserver.config import LogConfig, WitnessSettings
 from glasslock.orders.ledger import Ledger
 from glasslock.orders.requests import signed_headers
 from glasslock.provider.config import ClockSettings, PolicyLogSettings
-from glasslock.runtime.http import HttpClient, build_app
+from glasslock.runtime.http import HttpClient
+from glasslock.runtime.server import build_app
 from glasslock.signing import SigningKey
 from glasslock.tlog.proof import LoggedEntry
 from glasslock.tlog.quorum import LogKey, QuorumFile

@@ -17,8 +17,8 @@ from glasslock.keyholder.running import Keyholder
 from glasslock.logserver.app import LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
 from glasslock.runtime.files import private_folder
-from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.keys import save_seed
+from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.service import bind
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.sealing.book import PolicyBook

@@ -13,7 +13,8 @@ import msgspec
 from glasslock.errors import GlasslockError
 from glasslock.logserver.app import ROUND_SECONDS, LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
-from glasslock.runtime.http import HttpClient, build_app, fetch
+from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.server import build_app
 from glasslock.runtime.service import bind
 from glasslock.signing import SigningKey
 from glasslock.tlog.follow import Replica, TrustedLog

@@ -11,7 +11,7 @@ from glasslock.desk.app import Desk
 from glasslock.desk.casework import Case
 from glasslock.desk.running import Office
 from glasslock.orders.lifecycle import State
-from glasslock.runtime.http import HttpRequest
+from glasslock.runtime.server import HttpRequest
 from glasslock.wire import api
 from glasslock.wire.leaf import ReportLeaf
 from tests.journeys.points import MOMENTS, write_points

@@ -15,7 +15,7 @@ from glasslock.keyholder import app, running
 from glasslock.keyholder.app import answer, pending
 from glasslock.keyholder.release import Answer
 from glasslock.orders.ledger import Ledger, OrderRecord
-from glasslock.runtime.http import build_app
+from glasslock.runtime.server import build_app
 from glasslock.sealing.releasing import check_release, unlock
 from glasslock.wire import api
 from glasslock.wire.leaf import DoneLeaf, IntentLeaf, RefusalLeaf

@@ -17,7 +17,7 @@ from glasslock.client.events import Event
 from glasslock.mls import SUITE_CLASSIC
 from glasslock.provider.app import Provider
 from glasslock.provider.config import ClockSettings, PolicyLogSettings, ProviderConfig
-from glasslock.runtime.http import build_app
+from glasslock.runtime.server import build_app
 from glasslock.runtime.service import bind
 
 E = TypeVar("E", bound=Event)

@@ -20,7 +20,8 @@ from glasslock.client.store import Store
 from glasslock.errors import GlasslockError, TransportError, VerificationError
 from glasslock.mls import Device
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import ClientStream, HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.stream import ClientStream
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import QuorumFile
 from glasslock.tlog.reader import catch_up

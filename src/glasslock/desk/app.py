@@ -12,9 +12,9 @@ from glasslock.desk.tracking import ClassStatus, classes_of, seats_of
 from glasslock.errors import Denied, GlasslockError
 from glasslock.orders.lifecycle import NEXT, State
 from glasslock.runtime.clock import Clock, SystemClock
-from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.logs import Log
-from glasslock.runtime.service import bind, every, run_service
+from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app, run_service
+from glasslock.runtime.service import bind, every
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.wire.api import RELEASES
 from glasslock.wire.policy import Access

@@ -26,10 +26,11 @@ from glasslock.logserver.sequencer import Tree, files
 from glasslock.logserver.store import Store
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder, write_atomic
-from glasslock.runtime.http import HttpClient, HttpRequest, HttpRoute, Reply, build_app
+from glasslock.runtime.http import HttpClient
 from glasslock.runtime.keys import load_or_create_seed
 from glasslock.runtime.logs import Log
-from glasslock.runtime.service import bind, every, run_service
+from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app, run_service
+from glasslock.runtime.service import bind, every
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.tlog.checkpoint import add_signatures, read_head, sign_head, verify_checkpoint
 from glasslock.tlog.note import SignatureLine, Signer, Verifier, open_note, parse_signatures

@@ -21,19 +21,19 @@ from glasslock.provider.schema import MIGRATIONS
 from glasslock.provider.store import Store
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder, read_limited
-from glasslock.runtime.http import (
-    HttpClient,
+from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.keys import load_or_create_seed
+from glasslock.runtime.logs import Log
+from glasslock.runtime.server import (
     HttpRequest,
     HttpRoute,
     Reply,
     Stream,
     StreamRoute,
     build_app,
-    fetch,
+    run_service,
 )
-from glasslock.runtime.keys import load_or_create_seed
-from glasslock.runtime.logs import Log
-from glasslock.runtime.service import bind, every, run_service
+from glasslock.runtime.service import bind, every
 from glasslock.runtime.sqlite import Database, GroupCommit, WritePoint, no_point
 from glasslock.sealing.book import check_policy
 from glasslock.signing import SigningKey

@@ -42,7 +42,8 @@ from glasslock.provider.intake import (
 from glasslock.provider.lines import Lines
 from glasslock.provider.store import Store
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import HttpClient, HttpRequest, HttpRoute, Reply
+from glasslock.runtime.http import HttpClient
+from glasslock.runtime.server import HttpRequest, HttpRoute, Reply
 from glasslock.runtime.sqlite import Database
 from glasslock.signing import SigningKey
 from glasslock.tlog.quorum import QuorumFile

@@ -1,182 +1,23 @@
-"""HTTP and streams for shells, both sides; knows no route and no frame by name.
-
-Servers give handlers a body of bounded size and turn errors into problem bodies; callers turn
-problem bodies back into the same errors.
-"""
+"""The caller's half of HTTP; knows no route by name. Problem bodies become the errors they tell."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping
 from typing import Final, TypeVar
 
 import httpx
 import msgspec
-import websockets
-from starlette.applications import Starlette
-from starlette.requests import Request as StarletteRequest
-from starlette.responses import Response
-from starlette.routing import Route as StarletteRoute
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from glasslock.errors import GlasslockError, TransportError, WireError
-from glasslock.runtime.problems import error_of, problem_of, status_of
-from glasslock.wire.api import MAX_FRAME, Problem, read_body
+from glasslock.runtime.problems import error_of
+from glasslock.wire.api import Problem, read_body
 
 T = TypeVar("T")
 
 MSGPACK: Final = "application/msgpack"
 MAX_BODY: Final = 8 * 1024 * 1024
 _TIMEOUT: Final = 10.0
-_encode = msgspec.msgpack.encode
 _decode_problem = msgspec.msgpack.Decoder(Problem)
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A request with its whole body."""
-
-    method: str
-    path: str
-    parts: Mapping[str, str]
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer."""
-
-    body: bytes = field(default=b"", repr=False)
-    status: int = 200
-    media_type: str = MSGPACK
-
-
-class Stream:
-    """The server's end of a websocket that carries binary frames."""
-
-    def __init__(self, socket: WebSocket) -> None:
-        """Wrap an accepted websocket."""
-        self._socket = socket
-
-    async def receive(self) -> bytes:
-        """Return the next frame.
-
-        Raises:
-            TransportError: the other side closed.
-            WireError: the frame is text or too long.
-        """
-        message = await self._socket.receive()
-        if message["type"] != "websocket.receive":
-            raise TransportError("the stream was closed", rule="stream.closed")
-        data = message.get("bytes")
-        if data is None or len(data) > MAX_FRAME:
-            raise WireError("a frame is binary and of bounded size", rule="stream.frame")
-        return bytes(data)
-
-    async def send(self, frame: bytes) -> None:
-        """Send a frame; raises ``TransportError`` when the other side closed."""
-        try:
-            await self._socket.send({"type": "websocket.send", "bytes": frame})
-        except (RuntimeError, WebSocketDisconnect, OSError) as error:
-            raise TransportError("the stream was closed", rule="stream.closed") from error
-
-    async def close(self) -> None:
-        """Close from this side."""
-        try:
-            await self._socket.close()
-        except (RuntimeError, WebSocketDisconnect, OSError):
-            return
-
-
-Handler = Callable[[HttpRequest], Awaitable[Reply]]
-StreamHandler = Callable[[Stream], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRoute:
-    """One method on one path."""
-
-    method: str
-    path: str
-    handler: Handler
-    limit: int = MAX_BODY
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRoute:
-    """A path on which streams are opened."""
-
-    path: str
-    handler: StreamHandler
-
-
-def build_app(
-    routes: Sequence[HttpRoute | StreamRoute], closing: Callable[[], Awaitable[None]] | None = None
-) -> Starlette:
-    """Return the ASGI app of a daemon; ``closing`` runs when it stops."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        if closing is not None:
-            await closing()
-
-    return Starlette(
-        routes=[
-            StarletteRoute(route.path, _http(route), methods=[route.method])
-            if isinstance(route, HttpRoute)
-            else WebSocketRoute(route.path, _stream(route))
-            for route in routes
-        ],
-        lifespan=lifespan,
-    )
-
-
-def _http(route: HttpRoute) -> Callable[[StarletteRequest], Awaitable[Response]]:
-    async def endpoint(request: StarletteRequest) -> Response:
-        try:
-            reply = await route.handler(await _read(request, route.limit))
-        except GlasslockError as error:
-            return Response(
-                _encode(problem_of(error)), status_code=status_of(error), media_type=MSGPACK
-            )
-        return Response(reply.body, status_code=reply.status, media_type=reply.media_type)
-
-    return endpoint
-
-
-async def _read(request: StarletteRequest, limit: int) -> HttpRequest:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise WireError("the body is too long", rule="http.length")
-    return HttpRequest(
-        request.method,
-        request.url.path,
-        {key: str(value) for key, value in request.path_params.items()},
-        dict(request.query_params),
-        dict(request.headers),
-        bytes(body),
-    )
-
-
-def _stream(route: StreamRoute) -> Callable[[WebSocket], Awaitable[None]]:
-    async def endpoint(socket: WebSocket) -> None:
-        await socket.accept()
-        stream = Stream(socket)
-        try:
-            await route.handler(stream)
-        except TransportError:
-            return
-        finally:
-            await stream.close()
-
-    return endpoint
 
 
 class HttpClient:
@@ -249,44 +90,3 @@ def _problem(status: int, body: bytes) -> GlasslockError:
     except WireError:
         return TransportError(f"the other side answered {status}", rule="http.status")
     return error_of(problem.slug, problem.rule, problem.message)
-
-
-class ClientStream:
-    """The caller's end of a stream."""
-
-    def __init__(self, socket: websockets.ClientConnection) -> None:
-        """Wrap an open connection; use ``connect``."""
-        self._socket = socket
-
-    @classmethod
-    async def connect(cls, base: str, path: str) -> ClientStream:
-        """Open a stream to a daemon's ``http://`` base; raises ``TransportError``."""
-        url = base.replace("http", "ws", 1) + path
-        try:
-            socket = await websockets.connect(
-                url, compression=None, max_size=MAX_FRAME, open_timeout=_TIMEOUT, proxy=None
-            )
-        except (OSError, websockets.WebSocketException, TimeoutError) as error:
-            raise TransportError("the provider cannot be reached", rule="stream.reach") from error
-        return cls(socket)
-
-    async def receive(self) -> bytes:
-        """Return the next frame; raises ``TransportError`` when the stream ends."""
-        try:
-            data = await self._socket.recv()
-        except websockets.WebSocketException as error:
-            raise TransportError("the stream was closed", rule="stream.closed") from error
-        if isinstance(data, str):
-            raise TransportError("the provider sent text", rule="stream.frame")
-        return bytes(data)
-
-    async def send(self, frame: bytes) -> None:
-        """Send a frame; raises ``TransportError`` when the stream ended."""
-        try:
-            await self._socket.send(frame)
-        except websockets.WebSocketException as error:
-            raise TransportError("the stream was closed", rule="stream.closed") from error
-
-    async def close(self) -> None:
-        """Close from this side."""
-        await self._socket.close()

@@ -12,14 +12,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
-import uvicorn
-from starlette.applications import Starlette
-
 from glasslock.errors import ConfigError, GlasslockError
 from glasslock.runtime.logs import Log
 
 Background = Callable[[], Coroutine[Any, Any, None]]
-STOP_SECONDS: Final = 5
 BACKLOG: Final = 1_024
 
 
@@ -60,56 +56,23 @@ async def every(seconds: float, work: Background, log: Log) -> None:
         await asyncio.sleep(seconds)
 
 
-def run_service(
-    app: Starlette, listener: socket.socket, background: Sequence[Background] = ()
-) -> None:
-    """Serve an ASGI app on ``listener`` until SIGTERM or SIGINT."""
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        ws_max_size=8 * 1024 * 1024,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        lifespan="on",
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    server = uvicorn.Server(config)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(server, listener, background))
-
-
 def run_worker(background: Sequence[Background]) -> None:
     """Run a daemon that listens to nobody until SIGTERM or SIGINT."""
     asyncio.run(_work(background))
-
-
-async def _serve(
-    server: uvicorn.Server, listener: socket.socket, background: Sequence[Background]
-) -> None:
-    async with _running(background):
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started and not serving.done():  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.005)
-        if server.started:
-            announce("ready", port=listener.getsockname()[1])
-        await serving
 
 
 async def _work(background: Sequence[Background]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _running(background):
+    async with running(background):
         announce("ready", port=0)
         await stop.wait()
 
 
 @contextlib.asynccontextmanager
-async def _running(background: Sequence[Background]) -> AsyncIterator[None]:
+async def running(background: Sequence[Background]) -> AsyncIterator[None]:
+    """Run ``background`` beside the body, and end it with the body."""
     tasks = [asyncio.create_task(work()) for work in background]
     try:
         yield

@@ -14,9 +14,9 @@ from glasslock.errors import (
 )
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder, write_atomic
-from glasslock.runtime.http import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.keys import load_or_create_seed
-from glasslock.runtime.service import bind, run_service
+from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app, run_service
+from glasslock.runtime.service import bind
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.tlog.checkpoint import add_signatures
 from glasslock.tlog.note import Signer, Verifier
