@@ -2,6 +2,7 @@
 
 import ast
 import runpy
+import re
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_tests_use_real_parts(path: Path) -> None:
 def test_every_package_used_is_declared() -> None:
     """And nothing is declared that is not used: the lock file is what a stranger installs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {line.split(">=")[0].lower() for line in project["dependencies"]}
+    declared = {re.split(r"[\[>=]", line)[0].lower() for line in project["dependencies"]}
     owners = packages_distributions()
     used = {
         owner.lower()

@@ -36,7 +36,7 @@ SHELLS = {
 
 NO_IO = ("glasslock.runtime", "asyncio", "sqlite3", "socket", "os", "time", "random", "secrets")
 DATABASES = ("sqlite3", "sqlcipher3")
-HTTP = ("httpx", "uvicorn", "websockets", "uvloop", "http", "urllib")
+HTTP = ("httpcore", "uvicorn", "websockets", "uvloop", "http", "urllib")
 
 # `glasslock doctor` and `glasslock version` ask whether these are there and what they are.
 ASKING = {"src/glasslock/cli/doctor.py", "src/glasslock/cli/version.py"}

@@ -451,6 +451,9 @@ def _write(out: Path, file: CaseFile, key: SigningKey) -> None:
 
 @contextmanager
 def _steps(what: str, count: int) -> Iterator[Callable[[], None]]:
-    with output.progress() as bar:
+    # Only long work draws a bar; the other verbs need not wait for its library.
+    from glasslock.cli.progress import progress  # noqa: PLC0415
+
+    with progress() as bar:
         task = bar.add_task(what, total=count)
         yield lambda: bar.advance(task)

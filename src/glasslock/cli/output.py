@@ -12,9 +12,6 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from glasslock.errors import (
     ConfigError,
     Conflict,
@@ -65,8 +62,6 @@ HINTS: Final[dict[str, str]] = {
     "transport": "is the daemon running, and is the address the one it printed when it started?",
 }
 
-_console: Final = Console(stderr=True, highlight=False)
-
 
 def data(value: object, *, as_json: bool = False) -> None:
     """Write a result to standard output: JSON when asked for, else plain text."""
@@ -94,19 +89,8 @@ def table(rows: Iterable[dict[str, Any]], *, as_json: bool = False) -> None:
 
 def talk(line: str) -> None:
     """Say something to the person, beside the data."""
-    _console.print(line, markup=False, soft_wrap=True)
-
-
-def progress() -> Progress:
-    """Return a progress bar on standard error for long work; silent where nobody watches."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=_console,
-        disable=not _console.is_terminal,
-    )
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Final, TypeVar
 
-import httpx
+import httpcore
 import msgspec
 
 from glasslock.errors import GlasslockError, TransportError, WireError
@@ -16,24 +16,29 @@ T = TypeVar("T")
 
 MSGPACK: Final = "application/msgpack"
 MAX_BODY: Final = 8 * 1024 * 1024
-_TIMEOUT: Final = 10.0
+_CONNECTIONS: Final = 100
+# Seconds for each step of a call.
+_TIMEOUTS: Final = dict.fromkeys(("connect", "read", "write", "pool"), 10.0)
+_FAILURES: Final = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+)
 _decode_problem = msgspec.msgpack.Decoder(Problem)
 
 
 class HttpClient:
     """Calls one daemon."""
 
-    def __init__(self, base: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, base: str) -> None:
         """Call ``base`` (for example ``http://127.0.0.1:8001``)."""
-        # Reading the system's roots takes longer than most calls; plain HTTP has no use for them.
-        verify = not base.startswith("http://")
-        self._client = httpx.AsyncClient(
-            base_url=base, transport=transport, timeout=_TIMEOUT, verify=verify
-        )
+        self._base = base.rstrip("/")
+        self._pool = httpcore.AsyncConnectionPool(max_connections=_CONNECTIONS)
 
     async def close(self) -> None:
         """Close connections."""
-        await self._client.aclose()
+        await self._pool.aclose()
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> bytes:
         """Return the body at ``path``; raises the error of a problem, or ``TransportError``."""
@@ -57,14 +62,20 @@ class HttpClient:
         """Return status and body, whatever the status; raises ``TransportError``."""
         given = {"content-type": MSGPACK, **(headers or {})}
         try:
-            async with self._client.stream(method, path, content=body, headers=given) as answer:
+            async with self._pool.stream(
+                method,
+                self._base + path,
+                headers=list(given.items()),
+                content=body,
+                extensions={"timeout": _TIMEOUTS},
+            ) as answer:
                 data = bytearray()
-                async for chunk in answer.aiter_raw():
+                async for chunk in answer.aiter_stream():
                     data += chunk
                     if len(data) > MAX_BODY:
                         raise TransportError("the answer is too long", rule="http.length")
-                return answer.status_code, bytes(data)
-        except httpx.HTTPError as error:
+                return answer.status, bytes(data)
+        except _FAILURES as error:
             raise TransportError("the other side cannot be reached", rule="http.reach") from error
 
 
