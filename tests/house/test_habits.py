@@ -1,8 +1,8 @@
 """Habits that a reviewer would otherwise have to look for: no switches, no stubs, no skips."""
 
 import ast
-import runpy
 import re
+import runpy
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
