@@ -111,8 +111,13 @@ class Cast:
         holds: Callable[[], object],
         otherwise: str,
         seconds: float = PATIENCE,
+        pause: float = 0.05,
     ) -> None:
-        """Wait until ``holds()``; the step fails with ``otherwise`` when it never does."""
+        """Wait until ``holds()``; the step fails with ``otherwise`` when it never does.
+
+        ``pause`` is the time between two looks in seconds: longer where each look is a command,
+        which would take the processor from those who are waited for.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
@@ -120,5 +125,5 @@ class Cast:
                     return
             except TransportError:
                 pass
-            time.sleep(0.05)
+            time.sleep(pause)
         step.require(holds=False, otherwise=otherwise)

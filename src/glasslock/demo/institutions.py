@@ -42,6 +42,8 @@ POLICY: Final = "two-locks"
 # These keyholders have decided in advance to release what passes every rule; one asks its person.
 STANDING: Final = tuple(name for name in KEYHOLDERS if name != "science")
 PERIOD_DAYS: Final = 4
+# Seconds between two looks at a log by command.
+LOOK: Final = 0.4
 # Seconds of a policy day, where making the keyholders' keys takes as long as it should.
 _DAY: Final = 4
 _USUAL: Final = 3.0

@@ -58,6 +58,7 @@ def keys_are_proven(cast: Cast, step: Step) -> None:
         step,
         lambda: institutions.verified(cast, "policy")["vetted"] >= len(KEYHOLDERS),
         "not every keyholder has proven its key",
+        pause=institutions.LOOK,
     )
     institutions.wait_for_first_day(cast)
     seen = institutions.verified(cast, "policy")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from glasslock.demo import institutions
 from glasslock.demo.cast import Cast
-from glasslock.demo.institutions import KEYHOLDERS
+from glasslock.demo.institutions import KEYHOLDERS, LOOK
 from glasslock.demo.story import Act, Step
 
 TITLE: Final = "an order opens exactly what it names, and everybody can check it"
@@ -80,12 +80,14 @@ def keyholders_answer(cast: Cast, step: Step) -> None:
         asked[:] = institutions.read_json(cast, "keyholder", "pending", settings)
         return bool(asked)
 
-    cast.until(step, pending, f"{name} was not asked")
+    cast.until(step, pending, f"{name} was not asked", pause=LOOK)
     ground = "the offence is not grave enough"
     cast.stage.run(
         "keyholder", "answer", settings, asked[0]["commitment"], "refuse", "--ground", ground
     )
-    cast.until(step, lambda: _answers(cast) == (len(RELEASING), 1), "an answer is missing")
+    cast.until(
+        step, lambda: _answers(cast) == (len(RELEASING), 1), "an answer is missing", pause=LOOK
+    )
     step.fact(f"5 of 8 released, each after its logged intent; {name}: {ground}")
 
 
@@ -163,6 +165,7 @@ def keys_are_destroyed(cast: Cast, step: Step) -> None:
         lambda: institutions.verified(cast, "policy")["destroyed"] >= len(online),
         "the keys were not destroyed in time",
         seconds=12.0 * cast.facts["day"],
+        pause=LOOK,
     )
     config, case = cast.facts["desk settings"], _draft(cast)
     cast.stage.run("order", "sign", config, case, "--key", institutions.key_of(cast, "issuing"))
@@ -174,6 +177,7 @@ def keys_are_destroyed(cast: Cast, step: Step) -> None:
         step,
         lambda: _answers(cast)[1] >= 1 + standing,
         "the keyholders did not refuse",
+        pause=LOOK,
     )
     step.require(_answers(cast)[0] == len(RELEASING), "a destroyed key released something")
     refusals = institutions.verified(cast, "orders")["rules"]
