@@ -57,8 +57,9 @@ def test_what_is_below_low_is_gone() -> None:
     assert kept.secrets == {}
     assert kept.chains == {}
     assert kept.sending is None
-    with pytest.raises(SlotErased):
-        kept.secret(12, 0, LEAVES)
+    for tau in (6, 12):
+        with pytest.raises(SlotErased):
+            kept.secret(tau, 0, LEAVES)
 
 
 def test_damage_is_told() -> None:

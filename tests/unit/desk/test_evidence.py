@@ -508,6 +508,25 @@ def test_every_entry_left_out_shows_at_its_position(number: int) -> None:
     assert rules(found) <= {"evidence.missing", "close.count"}
 
 
+def test_at_the_edge_of_a_slot_its_numbers_tell_what_is_missing() -> None:
+    """There the skew leaves open whose slot it was, so that the device's own line is silent."""
+    world = history_until(0)
+    world.time = START + CLOCKS.slot_seconds
+    for part in range(3):
+        world.time += 30
+        world.write(GROUP, ALICE, f"alice 1 {part}".encode())
+    world.ingest()
+    world.time += 3_600
+    case = make_script(world, grants())
+    bundle = case.bundle()
+    missing = bundle.pop(1)
+    found = case.open(bundle, case.released(QUORUM))
+    assert [(g.rule, g.place.position) for g in found.gaps] == [
+        ("evidence.missing", missing.position)
+    ]
+    assert len(found.messages) == 2
+
+
 def test_nothing_handed_over_is_a_gap_for_every_slot() -> None:
     case = script()
     found = case.open([], case.released(QUORUM))

@@ -1,5 +1,7 @@
 """Heads proven under an interval's root, for trees of every small size."""
 
+from dataclasses import replace
+
 import pytest
 
 from glasslock.errors import LogInconsistent
@@ -39,3 +41,14 @@ def test_a_head_of_another_interval_is_not() -> None:
         verify_heads(proofs, {7: root(heads(6))})
     with pytest.raises(LogInconsistent):
         verify_heads(proofs, {7: IngestLeaf(7, 0, 5, bytes(32))})
+
+
+def test_a_head_that_was_not_fixed_is_not() -> None:
+    proofs = heads(5)
+    for false in (
+        replace(proofs[2], head=bytes(32)),
+        replace(proofs[2], position=proofs[2].position + 1),
+        replace(proofs[2], index=3),
+    ):
+        with pytest.raises(LogInconsistent):
+            verify_heads([false], {7: root(proofs)})
