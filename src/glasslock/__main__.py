@@ -12,6 +12,7 @@ from glasslock.cli import output
 
 NOUNS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("glasslock.demo.command", "the whole story on this machine, on real processes"),
+    "lab": ("glasslock.lab.command", "attack real parts of Glasslock and judge by evidence"),
     "serve": ("glasslock.cli.serve", "run a provider, log server or desk"),
     "witness": ("glasslock.cli.witness", "run a witness, or make its key"),
     "keyholder": ("glasslock.cli.keyholder", "run a keyholder; answer what it asks"),

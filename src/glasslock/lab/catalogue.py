@@ -1,0 +1,21 @@
+"""All attacks in the order in which they are told; knows none of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from glasslock.lab.attacks import log, quorum, sender, server
+from glasslock.lab.scenario import Scenario
+
+ALL: Final[tuple[Scenario, ...]] = (
+    *server.SCENARIOS,
+    *sender.SCENARIOS,
+    *quorum.SCENARIOS,
+    *log.SCENARIOS,
+)
+
+
+def chosen(ids: list[str]) -> list[Scenario]:
+    """Return the scenarios of these ids, or all; raises ``KeyError`` with an id nobody has."""
+    known = {scenario.id: scenario for scenario in ALL}
+    return [known[each] for each in ids] if ids else list(ALL)
