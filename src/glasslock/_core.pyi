@@ -1,6 +1,7 @@
-"""The Rust waist as Python sees it: MLS groups, X-Wing with given coins, secret sharing.
+"""The Rust waist as Python sees it: MLS, X-Wing with given coins, secret sharing, codec, hashes.
 
-Bytes in, bytes out. Failures are the classes of ``glasslock.errors``. Calls release the GIL; a
+Bytes in, bytes out; only the codec takes and gives plain values. Failures are the classes of
+``glasslock.errors``. Calls release the GIL, but for codec and hashes, which are too short for it; a
 panic becomes ``StateError`` with rule ``core.panic`` and the handle is of no further use.
 
 Persistence contract: an operation that changes state returns a ``WriteSet``. The caller applies
@@ -33,6 +34,10 @@ __all__ = [
     "StagedCommit",
     "StagedWelcome",
     "WriteSet",
+    "cbor_decode",
+    "cbor_encode",
+    "derive_labelled",
+    "digest_labelled",
     "ed25519_public_key",
     "key_package_info",
     "message_info",
@@ -49,11 +54,25 @@ __all__ = [
 ]
 
 _Row: TypeAlias = tuple[bytes, bytes, bytes | None]
+_Value: TypeAlias = int | bytes | str | tuple[_Value, ...] | None
+_Encodable: TypeAlias = int | bytes | str | tuple[_Encodable, ...] | list[_Encodable] | None
 
 SUITE_HYBRID: Final[int]
 SUITE_CLASSIC: Final[int]
 POLICY_EXTENSION: Final[int]
 ROOT_COMPONENT: Final[int]
+
+def cbor_encode(value: _Encodable) -> bytes:
+    """Encode as deterministic CBOR; exact types only. Raises ``WireError``."""
+
+def cbor_decode(data: bytes, limit: int) -> _Value:
+    """Decode one item that fills ``data``, at most ``limit`` bytes; raises ``WireError``."""
+
+def digest_labelled(label: str, parts: tuple[_Encodable, ...]) -> bytes:
+    """Return ``H(label, parts...)``, 32 bytes; raises ``WireError``."""
+
+def derive_labelled(key: bytes, label: str, parts: tuple[_Encodable, ...], length: int) -> bytes:
+    """Return ``KDF(key, label, parts...; length)``; raises ``WireError``."""
 
 def xwing_public_key(seed: bytes) -> bytes:
     """Return the 1,216-byte public key of a 32-byte seed (draft-connolly-cfrg-xwing-kem)."""

@@ -1,14 +1,16 @@
-//! MLS groups, X-Wing with given coins and secret sharing: bytes in, bytes out, no IO, no clock.
+//! MLS groups, X-Wing with given coins, secret sharing, codec and hashes; no IO, no clock.
 //!
 //! Everything that must persist leaves as rows (`rows`), sealed before it leaves; the caller
 //! applies them in its own transaction and confirms.
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod config;
 pub mod crypto;
 pub mod engine;
 pub mod error;
 pub mod group;
+pub mod hash;
 pub mod inspect;
 pub mod kem;
 pub mod public;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
+mod codec;
 mod errors;
 mod groups;
 mod primitives;
@@ -12,6 +13,8 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    #[pymodule_export]
+    use crate::codec::{cbor_decode, cbor_encode, derive_labelled, digest_labelled};
     #[pymodule_export]
     use crate::groups::{
         key_package_info, message_info, Engine, Group, ParkedJoin, PublicGroup, PublicStaged,
