@@ -5,10 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .stamps/ready
 FUZZ_SECONDS ?= 20
+MEASURE := $(if $(QUICK),--quick) $(if $(SAVE),--save) $(if $(ONLY),--only "$(ONLY)") \
+           $(if $(PLANT),--plant "$(PLANT)")
+ATTACKS := --seed $(or $(SEED),1) $(if $(JSON),--json $(JSON)) $(if $(HTML),--html $(HTML))
 STORY := $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz docs vectors lock clean
+.PHONY: help setup demo test check bench mutants lab fuzz docs vectors lock clean
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,8 +40,14 @@ check: $(READY) ## formatters, linters, types, import contracts, crate rules; ch
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
 	else printf '\n!!! cargo-deny is not installed: crate rules were NOT checked !!!\n\n' >&2; fi
 
-bench: $(READY) ## measure against references taken in the same run; prints machine and load
-	@$(BIN)/python tests/bench/run.py
+bench: $(READY) ## measure every path beside a reference (QUICK=1, ONLY=, SAVE=1, PLANT=, GROWTH=1)
+	@$(BIN)/python -m tests.bench.$(if $(GROWTH),growth,run) $(MEASURE)
+
+mutants: $(READY) ## prove that every protection is needed: a test fails without it (ONLY=name)
+	@$(BIN)/python -m tests.mutants.run $(ONLY)
+
+lab: $(READY) ## attack real parts and judge by evidence (SEED=1, ONLY="id ...", JSON=file, HTML=file)
+	@$(BIN)/glasslock lab run $(ATTACKS) $(ONLY)
 
 fuzz: $(READY) ## run each file of tests/fuzz for FUZZ_SECONDS
 	@$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)

@@ -28,10 +28,12 @@ An area is a file ``tests/bench/paths_<area>.py`` that exports ``PATHS: tuple[Pa
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Better = Literal["higher", "lower"]
@@ -80,18 +82,48 @@ class Samples:
             for value, (before, after) in zip(self.values, around, strict=True)
         )
 
+    @property
+    def error(self) -> float:
+        """The standard error of the median ratio, as a share of it."""
+        return error_of(middle(self.ratios)[1], len(self.values))
+
+
+_SIGMA = 1.4826  # of a normal distribution, from its median absolute deviation
+_FEW = 8  # below this two equal samples can make that deviation 0 by chance
+_MEDIAN = 1.2533  # error of a median, from that of a mean
+
+
+def middle(values: Sequence[float]) -> tuple[float, float]:
+    """Return the median and the standard deviation as a share of it: robust if there are enough."""
+    median = statistics.median(values)
+    if len(values) < _FEW:
+        return median, statistics.pstdev(values) / median
+    deviation = statistics.median(abs(value - median) for value in values)
+    return median, _SIGMA * deviation / median
+
+
+def error_of(spread: float, count: int) -> float:
+    """Return the standard error of the median of ``count`` samples that spread so."""
+    return _MEDIAN * spread / math.sqrt(count)
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to look at one path: until ``seconds`` are over, between the two bounds."""
+    """How long to look at one path: ``seconds``, and while it is noisy up to ``patience`` times it.
+
+    ``least`` and ``most`` bound the number of samples, whatever the time.
+    """
 
     seconds: float
     least: int
     most: int
+    patience: float = 1.0
 
 
-THOROUGH = Effort(seconds=8.0, least=5, most=60)
-QUICK = Effort(seconds=2.0, least=3, most=25)
+THOROUGH = Effort(seconds=6.0, least=5, most=60, patience=3.0)
+QUICK = Effort(seconds=2.0, least=3, most=60, patience=2.0)
+# More samples are taken while the median ratio may be off by more than this share.
+SURE = 0.01
 
 
 def sample(path: Path, effort: Effort) -> Samples:
@@ -99,22 +131,22 @@ def sample(path: Path, effort: Effort) -> Samples:
     with path.make() as run:
         run.reference()
         run.measure()
-        taken = _Taken([], [run.reference()])
-        end = time.monotonic() + effort.seconds
-        while taken.wanted(effort, late=time.monotonic() >= end):
-            taken.values.append(_positive(path, run.measure()))
-            taken.references.append(_positive(path, run.reference()))
-        return Samples(tuple(taken.values), tuple(taken.references), run.reference_name)
+        values: list[float] = []
+        references = [run.reference()]
+        start = time.monotonic()
+        while True:
+            seen = Samples(tuple(values), tuple(references), run.reference_name)
+            if _enough(seen, effort, time.monotonic() - start):
+                return seen
+            values.append(_positive(path, run.measure()))
+            references.append(_positive(path, run.reference()))
 
 
-@dataclass(slots=True)
-class _Taken:
-    values: list[float] = field(default_factory=list)
-    references: list[float] = field(default_factory=list)
-
-    def wanted(self, effort: Effort, *, late: bool) -> bool:
-        count = len(self.values)
-        return count < effort.least or (count < effort.most and not late)
+def _enough(seen: Samples, effort: Effort, spent: float) -> bool:
+    count = len(seen.values)
+    if count < effort.least or spent < effort.seconds:
+        return count >= effort.most
+    return count >= effort.most or spent >= effort.seconds * effort.patience or seen.error <= SURE
 
 
 def _positive(path: Path, value: float) -> float:

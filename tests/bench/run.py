@@ -1,238 +1,180 @@
-"""Measures slots, seals, bodies and signatures against references taken in the same run.
+"""``make bench``: measures every path, prints one table, compares it with the committed result.
 
-Knows how to time a call and what to compare it with; passes no verdict. Speed is never a test:
-absolute figures drift between machines and minutes, the ratio to the reference drifts less.
+Knows the order of things; how to sample, compare and print stands in the files beside it. Speed
+is never a test: this runs when a person asks for it. It ends with 1 if a path failed, got slower
+than its tolerance, or is measured no more.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tests.bench import report
+from tests.bench.areas import all_paths, chosen
+from tests.bench.compare import Change, Row, Verdict, change, cheaper, lost, row_of
+from tests.bench.harness import QUICK, THOROUGH, Effort, Path, Samples
+from tests.bench.machine import ROOT, SAME, load, machine, seen
+from tests.bench.one import PathFailed, measured
+from tests.bench.plant import SHARE
 
-from glasslock import _core
-from glasslock.sealing.body import make_message, open_body
-from glasslock.sealing.roster import DayRoster, SeatKey
-from glasslock.sealing.seal import make_seal, make_tier1
-from glasslock.sealing.slots import SlotTree, chain_start, chain_step, leaf_secret, slot_key
-from glasslock.signing import SigningKey, verify
-from glasslock.wire.envelope import Seen, SlotHeader
-from glasslock.wire.seal import Tier1Header
-
-SHAPE = ((2, 3), (3, 5))
-TAU = 1_973_128
-DAY = TAU // 96
-CONTENT = b"x" * 450
-PACKAGES = ("cryptography", "msgspec")
+COMMITTED = ROOT / "tests" / "bench" / "result.json"
+LAST = ROOT / ".cache" / "bench.json"
+# A result that others are compared with is taken at three moments, each path in a new process.
+PASSES_TO_SAVE = 3
+# A path that looks slower is looked at again as often as this before it is called slower.
+SECOND_LOOKS = 2
+# What quick mode shares out among its paths, in seconds; starting and preparing come on top.
+QUICK_TOTAL = 70.0
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """What to call, and the reference whose time is the unit of its ratio."""
+class Options:
+    """What the person asked for."""
 
-    name: str
-    call: Callable[[], object]
-    reference: str
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Median and fastest time of one call in microseconds, and the median over the reference's."""
-
-    name: str
-    median: float
-    fastest: float
-    reference: str
-    ratio: float
+    quick: bool
+    save: bool
+    only: str
+    plant: str
+    json: FilePath
 
 
-def references() -> list[Case]:
-    """Return the yardsticks: another library's primitives, nothing of ours."""
-    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
-    public, signature = key.public_key(), key.sign(CONTENT)
-    sealing, nonce, kilobyte = AESGCM(bytes(32)), bytes(12), bytes(1_024)
-    return [
-        Case("ed25519 sign", lambda: key.sign(CONTENT), "ed25519 sign"),
-        Case("ed25519 verify", lambda: public.verify(signature, CONTENT), "ed25519 verify"),
-        Case(
-            "aes-256-gcm 1 KiB", lambda: sealing.encrypt(nonce, kilobyte, None), "aes-256-gcm 1 KiB"
-        ),
-    ]
+class Bench:
+    """One run: the rows so far, what failed, and what they are compared with."""
+
+    def __init__(self, options: Options) -> None:
+        """Find the paths, the committed result and whether it was taken on such a machine."""
+        self.options = options
+        self.machine = machine()
+        self.every = all_paths()
+        self.paths = chosen(self.every, options.only, quick=options.quick)
+        self.committed = report.read(COMMITTED)
+        self.effort = self._effort()
+        self.rows: dict[str, Row] = {}
+        self.failed: dict[str, str] = {}
+
+    def _effort(self) -> Effort:
+        if not self.options.quick:
+            return THOROUGH
+        share = QUICK_TOTAL / max(len(self.paths), 1)
+        return replace(QUICK, seconds=min(QUICK.seconds, share))
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the committed result is of a machine like this one."""
+        kept = self.committed
+        return kept is not None and all(kept.machine.get(n) == self.machine[n] for n in SAME)
+
+    def measure(self) -> None:
+        """Take all paths in turn; for a result to keep, several times over."""
+        samples: dict[str, list[Samples]] = {path.name: [] for path in self.paths}
+        for _ in range(PASSES_TO_SAVE if self.options.save else 1):
+            for path in self.paths:
+                self._take(path, samples[path.name])
+        for path in self.paths:
+            if path.name not in self.failed:
+                self.rows[path.name] = row_of(path, samples[path.name], seen())
+
+    def _take(self, path: Path, into: list[Samples]) -> None:
+        slower = SHARE if self.options.plant and path.name.startswith(self.options.plant) else 0.0
+        say(f"  {path.name} ...")
+        try:
+            into.append(measured(path, self.effort, slower=slower))
+        except PathFailed as error:
+            self.failed[path.name] = str(error)
+
+    def look_again(self) -> None:
+        """Measure what looks slower at another moment, and keep the better of both."""
+        for _ in range(SECOND_LOOKS):
+            worse = {name for name, one in self.changes().items() if one.verdict is Verdict.WORSE}
+            for path in (path for path in self.paths if path.name in worse):
+                say("  once more:")
+                samples: list[Samples] = []
+                self._take(path, samples)
+                if samples:
+                    row = row_of(path, samples, seen())
+                    self.rows[path.name] = cheaper(self.rows[path.name], row)
+
+    def changes(self) -> dict[str, Change]:
+        """Return each row's change; none where there is nothing to compare with."""
+        if self.committed is None or not self.comparable:
+            return {}
+        kept = self.committed.rows
+        return {name: change(row, kept.get(name)) for name, row in self.rows.items()}
+
+    def save(self) -> None:
+        """Write the committed result anew; of paths not measured now, keep the old rows."""
+        kept = dict(self.committed.rows) if self.committed else {}
+        if self.options.only and kept and not self.comparable:
+            raise SystemExit("the saved result is of another machine: save all paths, not some")
+        names = {path.name for path in self.every}
+        rows = {**kept, **self.rows} if self.comparable else self.rows
+        rows = {name: row for name, row in rows.items() if name in names}
+        report.write(COMMITTED, report.Result(self.machine, rows))
 
 
-def cases() -> list[Case]:
-    """Return what is measured: signatures, KEM, slot, seal and body, as a client does them."""
-    return [*_primitives(), *_slots_and_seals(), *_bodies()]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, compare; returns the exit code."""
+    options = _options(arguments)
+    bench = Bench(options)
+    if not bench.paths:
+        say(f"no path begins with {options.only!r}")
+        return 1
+    before = load()
+    bench.measure()
+    if not options.save:
+        bench.look_again()
+    loads = {"load before (1, 5, 15 min)": before, "load after": load()}
+    _print(bench, loads)
+    report.write(options.json, report.Result(bench.machine, bench.rows), loads=loads)
+    if options.save and not bench.failed and not options.plant:
+        bench.save()
+        say(f"saved to {COMMITTED.relative_to(ROOT)}")
+    return 1 if _complaints(bench) else 0
 
 
-def _primitives() -> list[Case]:
-    key = SigningKey.from_seed(bytes(32))
-    signature = key.sign("slot", CONTENT)
-    public, coins = _core.xwing_public_key(bytes(32)), bytes(64)
-    return [
-        Case("sign with label", lambda: key.sign("slot", CONTENT), "ed25519 sign"),
-        Case(
-            "verify with label",
-            lambda: verify(key.public, "slot", CONTENT, signature),
-            "ed25519 verify",
-        ),
-        Case(
-            "x-wing encapsulate", lambda: _core.xwing_encapsulate(public, coins), "ed25519 verify"
-        ),
-    ]
-
-
-def _slots_and_seals() -> list[Case]:
-    roster, secret = _roster(), _secret()
-    header, slot = _tier1_header(roster), _slot_header()
-    _, keys = make_tier1(secret, header, roster)
-    later = keys.at(TAU)
-    return [
-        Case("slot: secret of one leaf", _secret, "ed25519 verify"),
-        Case(
-            "tier 1, 8 seats: make or recompute",
-            lambda: make_tier1(secret, header, roster),
-            "ed25519 verify",
-        ),
-        Case(
-            "seal, 8 seats: make or recompute",
-            lambda: make_seal(secret, slot, SHAPE, later),
-            "ed25519 verify",
-        ),
-    ]
-
-
-def _bodies() -> list[Case]:
-    signer, slot = SigningKey.from_seed(bytes(32)), _slot_header()
-    key, _ = chain_step(chain_start(slot_key(_secret(), slot.digest)), 0)
-    place = (slot.digest, 0, None)
-    header, body = make_message(key, place, CONTENT, bytes(32), signer.sign)
-    return [
-        Case(
-            "body of 450 bytes: sign and seal",
-            lambda: make_message(key, place, CONTENT, bytes(32), signer.sign),
-            "ed25519 sign",
-        ),
-        Case(
-            "body of 450 bytes: open and verify",
-            lambda: open_body(key, header, body, signer.public),
-            "ed25519 verify",
-        ),
-    ]
-
-
-def _secret() -> bytes:
-    node, _ = SlotTree.from_root(bytes(32)).use(TAU)
-    return leaf_secret(node, 3, bytes(32))
-
-
-def _roster() -> DayRoster:
-    seats = tuple(
-        SeatKey(bytes([number]) * 32, _core.xwing_public_key(bytes([number]) * 32))
-        for number in range(sum(count for _, count in SHAPE))
-    )
-    return DayRoster(bytes(32), DAY, SHAPE, seats)
-
-
-def _tier1_header(roster: DayRoster) -> Tier1Header:
-    empty = bytes(32)
-    return Tier1Header(empty, b"group", 7, empty, 3, empty, DAY, TAU, roster.key_ids)
-
-
-def _slot_header() -> SlotHeader:
-    empty = bytes(32)
-    return SlotHeader(
-        policy=empty,
-        group_id=b"group",
-        epoch=7,
-        context=empty,
-        leaf=3,
-        credential=empty,
-        signer=empty,
-        tau=TAU,
-        tier1=empty,
-        close=None,
-        seen=Seen(1, empty),
-    )
-
-
-def measure(all_cases: list[Case], seconds: float) -> list[Measured]:
-    """Time every case in turn, in rounds, so that a busy moment falls on all of them."""
-    times: dict[str, list[float]] = {case.name: [] for case in all_cases}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for case in all_cases:
-            times[case.name].append(_once(case.call))
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    return [
-        Measured(
-            name=case.name,
-            median=round(medians[case.name], 1),
-            fastest=round(min(times[case.name]), 1),
-            reference=case.reference,
-            ratio=round(medians[case.name] / medians[case.reference], 2),
-        )
-        for case in all_cases
-    ]
-
-
-def _once(call: Callable[[], object], repeats: int = 5) -> float:
-    start = time.perf_counter_ns()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter_ns() - start) / repeats / 1_000
-
-
-def machine() -> dict[str, str]:
-    """Return where and under which load this ran, and with which versions."""
-    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    return {
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-        "load (1, 5, 15 min)": load,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-    }
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def main() -> int:
-    """Measure and print; with ``--json`` as one object."""
+def _options(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    before = machine()
-    rows = measure([*references(), *cases()], options.seconds)
-    if options.json:
-        report = {"machine": before, "rows": [asdict(row) for row in rows]}
-        sys.stdout.write(json.dumps(report, indent=2) + "\n")
-        return 0
-    for name, value in before.items():
-        sys.stdout.write(f"{name:22}{value}\n")
-    sys.stdout.write(f"\n{'':38}{'median us':>10}{'fastest':>10}{'ratio':>8}  of\n")
-    for row in rows:
-        figures = f"{row.median:10.1f}{row.fastest:10.1f}{row.ratio:8.2f}"
-        sys.stdout.write(f"{row.name:38}{figures}  {row.reference}\n")
-    return 0
+    parser.add_argument("--quick", action="store_true", help="fewer samples, no slow paths")
+    parser.add_argument("--save", action="store_true", help="make this the committed result")
+    parser.add_argument("--only", default="", help="measure the paths whose names begin so")
+    parser.add_argument("--plant", default="", help="slow the paths whose names begin so by 20 %%")
+    parser.add_argument("--json", type=FilePath, default=LAST, help="where the JSON goes")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def _print(bench: Bench, loads: dict[str, str]) -> None:
+    for name, value in {**bench.machine, **loads}.items():
+        sys.stdout.write(f"{name:28}{value}\n")
+    sys.stdout.write(f"\n{report.table(list(bench.rows.values()), bench.changes())}\n\n")
+    if bench.committed is not None and not bench.comparable:
+        sys.stdout.write("NOT COMPARED: the committed result is of another machine\n")
+    if bench.options.quick:
+        left_out = [path.name for path in bench.every if path.slow]
+        sys.stdout.write(f"left out in quick mode: {', '.join(left_out) or 'nothing'}\n")
+    for complaint in _complaints(bench):
+        sys.stdout.write(f"!!! {complaint}\n")
+
+
+def _complaints(bench: Bench) -> list[str]:
+    found = [f"FAILED: {name}\n{why}" for name, why in bench.failed.items()]
+    found += [
+        f"SLOWER: {name} costs {one.cost:.1%} more of its reference; tolerance {one.tolerance:.1%}"
+        for name, one in bench.changes().items()
+        if one.verdict is Verdict.WORSE and not bench.options.save
+    ]
+    if bench.committed and not bench.options.save:
+        names = [path.name for path in bench.every]
+        found += [f"GONE: {name} is measured no more" for name in lost(bench.committed.rows, names)]
+    return found
+
+
+def say(text: str) -> None:
+    """Tell the person how far things are, beside the result."""
+    sys.stderr.write(text + "\n")
 
 
 if __name__ == "__main__":
