@@ -88,8 +88,8 @@ class Samples:
         return error_of(middle(self.ratios)[1], len(self.values))
 
 
-_SIGMA = 1.4826  # of a normal distribution, from its median absolute deviation
-_FEW = 8  # below this two equal samples can make that deviation 0 by chance
+_QUARTILES = 1.349  # standard deviations between the quartiles of a normal distribution
+_FEW = 8  # below this two equal samples can make the quartiles meet by chance
 _MEDIAN = 1.2533  # error of a median, from that of a mean
 
 
@@ -98,8 +98,8 @@ def middle(values: Sequence[float]) -> tuple[float, float]:
     median = statistics.median(values)
     if len(values) < _FEW:
         return median, statistics.pstdev(values) / median
-    deviation = statistics.median(abs(value - median) for value in values)
-    return median, _SIGMA * deviation / median
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return median, (high - low) / _QUARTILES / median
 
 
 def error_of(spread: float, count: int) -> float:
