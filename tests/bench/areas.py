@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path as FilePath
 
@@ -12,27 +11,46 @@ HERE = FilePath(__file__).resolve().parent
 
 
 def all_paths() -> tuple[Path, ...]:
-    """Return every path of every area; raises ValueError if two share a name."""
-    paths = tuple(path for area in _areas() for path in area)
+    """Return every path of every area that can be loaded; ValueError if two share a name."""
+    paths = tuple(path for name in area_names() for path in _loaded(name))
     twice = {path.name for path in paths if sum(path.name == other.name for other in paths) > 1}
     if twice:
         raise ValueError(f"two paths share a name: {sorted(twice)}")
     return paths
 
 
+def broken() -> dict[str, str]:
+    """Return the areas that cannot be loaded, and why: one of them takes no other one down."""
+    return {name: why for name in area_names() if (why := _why_not(name))}
+
+
 def named(name: str) -> Path:
     """Return the path of exactly this name, loading no area after its own; raises KeyError."""
-    for area in _areas():
-        for path in area:
+    for area in area_names():
+        for path in _loaded(area):
             if path.name == name:
                 return path
     raise KeyError(name)
 
 
-def _areas() -> Iterator[tuple[Path, ...]]:
-    for name in sorted(file.stem for file in HERE.glob("paths_*.py")):
-        paths: tuple[Path, ...] = import_module(f"tests.bench.{name}").PATHS
-        yield paths
+def area_names() -> list[str]:
+    """Return the names of the area files, in order."""
+    return sorted(file.stem for file in HERE.glob("paths_*.py"))
+
+
+def _loaded(area: str) -> tuple[Path, ...]:
+    if _why_not(area):
+        return ()
+    paths: tuple[Path, ...] = import_module(f"tests.bench.{area}").PATHS
+    return paths
+
+
+def _why_not(area: str) -> str:
+    try:
+        module = import_module(f"tests.bench.{area}")
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is reported as its failure
+        return f"{type(error).__name__}: {error}"
+    return "" if hasattr(module, "PATHS") else "it exports no PATHS"
 
 
 def chosen(paths: tuple[Path, ...], prefix: str, *, quick: bool) -> tuple[Path, ...]:

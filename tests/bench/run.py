@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
 from tests.bench import report
-from tests.bench.areas import all_paths, chosen
+from tests.bench.areas import all_paths, broken, chosen
 from tests.bench.compare import Change, Row, Verdict, change, cheaper, lost, row_of
 from tests.bench.harness import QUICK, THOROUGH, Effort, Path, Samples
 from tests.bench.machine import ROOT, SAME, load, machine, seen
@@ -160,7 +160,8 @@ def _print(bench: Bench, loads: dict[str, str]) -> None:
 
 
 def _complaints(bench: Bench) -> list[str]:
-    found = [f"FAILED: {name}\n{why}" for name, why in bench.failed.items()]
+    failed = {**broken(), **bench.failed}
+    found = [f"FAILED: {name}\n{why}" for name, why in failed.items()]
     found += [
         f"SLOWER: {name} costs {one.cost:.1%} more of its reference; tolerance {one.tolerance:.1%}"
         for name, one in bench.changes().items()

@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from tests.bench import report, run
+from tests.bench import areas, report, run
 from tests.bench.areas import all_paths, chosen
 from tests.bench.compare import Row
 from tests.bench.harness import Effort, Path, Samples
@@ -26,6 +26,7 @@ def committed(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> FilePath:
     monkeypatch.setattr(run, "COMMITTED", file)
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.setattr(run, "measured", lambda *_, **__: samples_of(1.0))
+    monkeypatch.setattr(areas, "area_names", lambda: ["paths_primitives"])
     assert bench(tmp_path, "--save") == 0
     return file
 
@@ -130,6 +131,18 @@ def test_a_planted_slow_down_is_asked_for_and_never_saved(
     bench(committed.parent, "--plant", NAME, "--save")
     assert {name for name, share in shares.items() if share} == {NAME}
     assert committed.read_bytes() == before
+
+
+def test_an_area_that_cannot_be_loaded_is_a_complaint_and_takes_no_other_down(
+    committed: FilePath, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(areas, "area_names", lambda: ["areas", "no_file", "paths_primitives"])
+    assert bench(committed.parent) == 1
+    said = capsys.readouterr().out
+    assert "!!! FAILED: areas\nit exports no PATHS" in said
+    assert "!!! FAILED: no_file\nModuleNotFoundError" in said
+    assert said.count("!!!") == 2
+    assert NAME in said
 
 
 def test_a_prefix_that_names_nothing_is_refused() -> None:
