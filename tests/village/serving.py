@@ -8,6 +8,7 @@ import socket
 import uvicorn
 from starlette.applications import Starlette
 
+from glasslock.runtime.frames import FrameProtocol
 from glasslock.runtime.service import bind
 
 
@@ -34,7 +35,7 @@ class Serving:
             app,
             log_config=None,
             access_log=False,
-            ws="websockets-sansio",
+            ws=FrameProtocol,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=1,
         )

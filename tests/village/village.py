@@ -17,6 +17,7 @@ from glasslock.client.events import Event
 from glasslock.mls import SUITE_CLASSIC
 from glasslock.provider.app import Provider
 from glasslock.provider.config import ClockSettings, PolicyLogSettings, ProviderConfig
+from glasslock.runtime.frames import FrameProtocol
 from glasslock.runtime.server import build_app
 from glasslock.runtime.service import bind
 
@@ -61,7 +62,7 @@ class Village:
                 build_app(self.provider.routes()),
                 log_config=None,
                 access_log=False,
-                ws="websockets-sansio",
+                ws=FrameProtocol,
                 ws_per_message_deflate=False,
                 lifespan="off",
                 timeout_graceful_shutdown=1,

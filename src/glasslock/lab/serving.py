@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import uvicorn
 
+from glasslock.runtime.frames import FrameProtocol
 from glasslock.runtime.server import HttpRoute, StreamRoute, build_app
 from glasslock.runtime.service import bind
 
@@ -43,7 +44,7 @@ class Port:
             log_config=None,
             access_log=False,
             lifespan="off",
-            ws="websockets-sansio",
+            ws=FrameProtocol,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=1,
         )

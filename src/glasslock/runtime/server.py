@@ -22,6 +22,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from glasslock.errors import GlasslockError, TransportError, WireError
+from glasslock.runtime.frames import EXTENSION, FrameProtocol, frame_of
 from glasslock.runtime.http import MAX_BODY, MSGPACK
 from glasslock.runtime.problems import problem_of, status_of
 from glasslock.runtime.service import Background, announce, running
@@ -58,6 +59,8 @@ class Stream:
     def __init__(self, socket: WebSocket) -> None:
         """Wrap an accepted websocket."""
         self._socket = socket
+        self._frames: FrameProtocol = socket.scope["extensions"][EXTENSION]["protocol"]
+        self._came: list[bytes] = []
 
     async def receive(self) -> bytes:
         """Return the next frame.
@@ -66,20 +69,30 @@ class Stream:
             TransportError: the other side closed.
             WireError: the frame is text or too long.
         """
-        message = await self._socket.receive()
-        if message["type"] != "websocket.receive":
-            raise TransportError("the stream was closed", rule="stream.closed")
-        data = message.get("bytes")
-        if data is None or len(data) > MAX_FRAME:
-            raise WireError("a frame is binary and of bounded size", rule="stream.frame")
-        return bytes(data)
+        if not self._came:
+            self._came = await self._frames.payloads()
+        return self._came.pop(0)
+
+    async def receive_all(self) -> list[bytes]:
+        """Return all frames that have come, at least one; raises as ``receive``."""
+        came, self._came = self._came, []
+        return came or await self._frames.payloads()
 
     async def send(self, frame: bytes) -> None:
         """Send a frame; raises ``TransportError`` when the other side closed."""
-        try:
-            await self._socket.send({"type": "websocket.send", "bytes": frame})
-        except (RuntimeError, WebSocketDisconnect, OSError) as error:
-            raise TransportError("the stream was closed", rule="stream.closed") from error
+        await self.send_framed(frame_of(frame))
+
+    async def send_framed(self, frames: bytes) -> None:
+        """Send what ``frame_of`` made; raises ``TransportError`` when the other side closed."""
+        self._frames.write(frames)
+        await self._frames.drained()
+
+    def offer(self, frames: bytes) -> bool:
+        """Send what ``frame_of`` made unless the other side is slow or gone; says whether."""
+        if self._frames.congested or self._frames.disconnected or self._frames.close_sent:
+            return False
+        self._frames.write(frames)
+        return True
 
     async def close(self) -> None:
         """Close from this side."""
@@ -183,9 +196,9 @@ def run_service(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        ws="websockets-sansio",
+        ws=FrameProtocol,
         ws_per_message_deflate=False,
-        ws_max_size=8 * 1024 * 1024,
+        ws_max_size=MAX_FRAME,
         access_log=False,
         log_config=None,
         server_header=False,
