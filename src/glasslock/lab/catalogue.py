@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from glasslock.lab.attacks import log, quorum, sender, server
+from glasslock.lab.attacks import log, network, quorum, sender, server
 from glasslock.lab.scenario import Scenario
 
 ALL: Final[tuple[Scenario, ...]] = (
     *server.SCENARIOS,
+    *network.SCENARIOS,
     *sender.SCENARIOS,
     *quorum.SCENARIOS,
     *log.SCENARIOS,

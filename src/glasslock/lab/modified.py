@@ -12,30 +12,34 @@ from typing import Any
 
 from glasslock.client import Client, sealed, sending
 from glasslock.client.sealed import Sealed
+from glasslock.client.sending import OpenedSlot
 from glasslock.client.state import Tier
 from glasslock.errors import StateError
 from glasslock.sealing.seal import Tier1, make_seal, make_tier1
-from glasslock.wire.envelope import SlotHeader
+from glasslock.wire.envelope import Opening, SlotHeader
 from glasslock.wire.seal import Seal, SealedShare
 
 Made = tuple[SlotHeader, Sealed, Tier]
 Maker = Callable[..., Made]
 
 
-def modified(client: Client, group: bytes, **functions: Callable[..., Any]) -> None:
+def modified(
+    client: Client, group: bytes, *, seconds: int = 0, **functions: Callable[..., Any]
+) -> None:
     """Have a client use ``functions`` in place of those of its sending half, in one conversation.
 
-    Without any it is honest again. A replacement must be named like what it replaces.
+    A replacement must be named like what it replaces. ``seconds`` is how far its clock is ahead.
+    Without any change it is honest again.
     """
     talk: Any = client._session.conversations[group]
     honest = type(talk).send
 
-    def send(*facts: Any) -> bool:  # noqa: ANN401 - passes on what it is given
+    def send(effects: Any, sign: Any, now: int, *facts: Any) -> bool:  # noqa: ANN401
         kept = {name: getattr(sending, name) for name in functions}
         try:
             for name, function in functions.items():
                 setattr(sending, name, function)
-            return bool(honest(talk, *facts))
+            return bool(honest(talk, effects, sign, now + seconds, *facts))
         finally:
             for name, function in kept.items():
                 setattr(sending, name, function)
@@ -68,6 +72,20 @@ def first_tier(change: Callable[[Tier1], Tier1]) -> Maker:
         return named, Sealed(seal, tier1), _over(tier)
 
     return make
+
+
+def opening(change: Callable[[Opening], Opening]) -> type[OpenedSlot]:
+    """Return a slot whose opening is changed after it was signed, and sent with what it names."""
+
+    class Changed(OpenedSlot):
+        def opening(self, me: Any) -> Opening:  # noqa: ANN401
+            return change(super().opening(me))
+
+        def upload(self) -> bytes | None:
+            bare = change(Opening(b"", b"", b"", b""))
+            return None if bare == Opening(b"") else super().upload()
+
+    return Changed
 
 
 def _over(tier: Tier) -> Tier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,22 @@ def opened_with(
         slot = verify_slot(stolen.facts, policy)
         contents += stolen.contents(combine(slot, stolen.shares(slot, seeds)))
     return contents
+
+
+def seeds_of(
+    daemons: Sequence[Keyholder], seats: Iterable[int], which: slice = slice(None)
+) -> dict[bytes, bytes]:
+    """Take the period seeds of seats from their keyholders' disks, by key id.
+
+    ``which`` chooses among a keyholder's periods, the oldest first.
+    """
+    found: dict[bytes, bytes] = {}
+    for seat in seats:
+        own = daemons[seat].store.keys().values()
+        for key in sorted(own, key=lambda each: each.record.first_day)[which]:
+            if key.seed is not None:
+                found[key.key_id] = key.seed
+    return found
 
 
 def kept(daemon: Keyholder) -> Iterator[bytes]:

@@ -212,7 +212,7 @@ class World:
     async def write(self, group: bytes, person: Client, text: str, *readers: Client) -> None:
         """Have a person write in a slot of its own, and ``readers`` receive it."""
         number = await person.send(group, text)
-        await until(partial(_accepted, person, number))
+        await until(partial(state_is, person, number, "accepted"))
         for reader in readers:
             await until(partial(_has, reader, group, text))
         self.clock.offset += CLOCKS.slot_seconds
@@ -347,9 +347,10 @@ def shown(client: Client, group: bytes) -> list[bytes]:
     return [message.content for message in client.messages(group)]
 
 
-def _accepted(person: Client, number: int) -> bool:
+def state_is(person: Client, number: int, state: str) -> bool:
+    """Say whether a device keeps one of its messages as ``state``."""
     message = person._store.message(number)
-    return message is not None and message.state == "accepted"
+    return message is not None and message.state == state
 
 
 def _has(client: Client, group: bytes, text: str) -> bool:

@@ -14,7 +14,7 @@ from glasslock.lab.founding import CLOCKS, TWO_LOCKS, Plan
 from glasslock.lab.interpolate import at_zero
 from glasslock.lab.logs import ORDERS
 from glasslock.lab.scenario import Actor, Expected, Outcome, Scenario
-from glasslock.lab.store import KEY, StolenSlot, copied, opened_with, stolen_slots
+from glasslock.lab.store import KEY, StolenSlot, copied, opened_with, seeds_of, stolen_slots
 from glasslock.lab.world import World
 from glasslock.sealing.seal import xor
 from glasslock.sealing.shares import SharesMissing, VerifiedSlot, verify_slot
@@ -36,18 +36,6 @@ def subsets(shape: Shape) -> list[tuple[int, ...]]:
     """Return every set of seats."""
     count = sum(seats for _, seats in shape)
     return [*chain.from_iterable(combinations(range(count), size) for size in range(count + 1))]
-
-
-def seeds_of(world: World, seats: Iterable[int], which: slice = slice(None)) -> dict[bytes, bytes]:
-    """Take the period seeds of seats from their keyholders' disks, by key id."""
-    return {
-        own.key_id: own.seed
-        for seat in seats
-        for own in sorted(
-            world.daemons[seat].store.keys().values(), key=lambda key: key.record.first_day
-        )[which]
-        if own.seed is not None
-    }
 
 
 def guesses(slot: VerifiedSlot, stolen: StolenSlot, seeds: Mapping[bytes, bytes]) -> list[bytes]:
@@ -76,7 +64,7 @@ async def below(world: World, rng: Random) -> Evidence:
     slot, shape = verify_slot(stolen.facts, world.policy), world.plan.shape
     short, enough = 0, 0
     for seats in subsets(shape):
-        seeds = seeds_of(world, seats)
+        seeds = seeds_of(world.daemons, seats)
         if reaches(seats, shape):
             enough += 1
             opened = stolen.contents(guesses(slot, stolen, seeds)[0])
@@ -104,7 +92,7 @@ async def colluding(world: World, rng: Random) -> Evidence:
     world.open_keyholders()
     slots = stolen_slots(copied(world.database, world.folder / "copy"))
     quorum = [*range(2), *range(3, 6)]
-    first, both = seeds_of(world, quorum, slice(1)), seeds_of(world, quorum)
+    first, both = seeds_of(world.daemons, quorum, slice(1)), seeds_of(world.daemons, quorum)
     for stolen in slots:
         try:
             found.take("the quorum's own table", *opened_with([stolen], world.policy, first))
