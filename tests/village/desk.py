@@ -12,7 +12,7 @@ from glasslock.client import Client
 from glasslock.desk.app import Desk
 from glasslock.desk.casework import Case, Request, Wanted
 from glasslock.desk.config import DeskConfig
-from glasslock.desk.releases import CaseKeyPair, verified
+from glasslock.desk.releases import CaseKeyPair
 from glasslock.desk.running import Office
 from glasslock.orders.ledger import sign_leaf
 from glasslock.runtime.http import HttpClient
@@ -24,6 +24,7 @@ from glasslock.wire import api
 from glasslock.wire.leaf import IntentLeaf, encode_leaf
 from glasslock.wire.policy import Policy
 from glasslock.wire.release import Release
+from tests.unit.desk.cases import verified
 from tests.village.access import Keyholder
 from tests.village.institutions import (
     ISSUER,

@@ -13,7 +13,7 @@ from glasslock.errors import GlasslockError, VerificationError
 from glasslock.orders.manifest import GrantedSlot
 from glasslock.sealing.body import open_body
 from glasslock.sealing.slots import chain_start, chain_step, window
-from glasslock.tlog.receipt import verify_receipt
+from glasslock.tlog.receipt import SignedBatches
 from glasslock.wire.entry import ReceiptLeaf, decode_receipt
 from glasslock.wire.policy import Policy
 
@@ -24,8 +24,9 @@ def read_slots(
     """Open every message of the slots in ``keys`` (slot, W); what does not open is a gap."""
     messages: list[Message] = []
     gaps: list[Gap] = []
+    batches = SignedBatches(policy.provider_key)
     for slot, key in keys:
-        _Reading(slot, bundle, policy, messages, gaps).read(key)
+        _Reading(slot, bundle, policy, batches, messages, gaps).read(key)
     return messages, gaps
 
 
@@ -37,12 +38,14 @@ class _Reading:
         slot: GrantedSlot,
         bundle: Bundle,
         policy: Policy,
+        batches: SignedBatches,
         messages: list[Message],
         gaps: list[Gap],
     ) -> None:
         self._slot = slot
         self._kept = bundle.entries.get(slot.header.digest, {})
         self._policy = policy
+        self._batches = batches
         self._messages = messages
         self._gaps = gaps
 
@@ -105,7 +108,7 @@ class _Reading:
 
     def _check_receipt(self, kept: Kept) -> None:
         receipt = decode_receipt(kept.receipt)
-        verify_receipt(receipt, self._policy.provider_key)
+        self._batches.verify(receipt)
         stored, opening = kept.stored, kept.tombstone.opening
         wanted = ReceiptLeaf(
             self._slot.kept.group_id,

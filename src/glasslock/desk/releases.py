@@ -19,15 +19,14 @@ from glasslock.sealing.releasing import Unlocked, check_release, take_share, unl
 from glasslock.sealing.shares import (
     FalseShare,
     Share,
-    SlotFacts,
+    Tier1s,
     VerifiedSlot,
     check_share,
     combine,
-    verify_slot,
+    verify_listed,
 )
 from glasslock.wire.policy import Access, Policy
 from glasslock.wire.release import Release, ReleasedSlot, decode_release
-from glasslock.wire.seal import encapsulation_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +122,6 @@ def _fault_of(data: bytes, access: Access, error: GlasslockError) -> Fault:
     return Fault(seat, keyholder, error.rule or error.slug, str(error))
 
 
-def verified(slot: GrantedSlot, policy: Policy) -> VerifiedSlot:
-    """Return a granted slot once its seal, tier 1 and signature hold.
-
-    Raises:
-        VerificationError, WireError: as ``verify_slot``, or rule ``slot.unsealed``.
-    """
-    opening = slot.kept.tombstone.opening
-    if opening is None or opening.seal_digest is None or opening.signature is None:
-        raise VerificationError("a slot was opened without a seal", rule="slot.unsealed")
-    facts = SlotFacts(
-        opening.slot_header,
-        opening.seal_digest,
-        opening.signature,
-        slot.kept.seal,
-        slot.tier1.header,
-        encapsulation_digests(slot.tier1.encs),
-    )
-    return verify_slot(facts, policy)
-
-
 def open_slots(
     granted: Sequence[GrantedSlot],
     accepted: Sequence[AcceptedRelease],
@@ -150,10 +129,11 @@ def open_slots(
     access: Access,
 ) -> OpenSlots:
     """Combine what was released of each granted slot, and of no other."""
-    opened = OpenSlots()
+    opened, tier1s = OpenSlots(), Tier1s()
     for slot in granted:
         try:
-            sealed = verified(slot, policy)
+            tier1 = (slot.tier1.header, slot.tier1.encs)
+            sealed = verify_listed(slot.opening, slot.kept.seal, tier1, policy, tier1s)
             shares = _shares(sealed, accepted, access, opened.faults)
             opened.keys.append((slot, combine(sealed, shares)))
         except GlasslockError as error:

@@ -47,7 +47,6 @@ from glasslock.tlog.quorum import MAX_FILE, QuorumFile
 from glasslock.tlog.reader import catch_up
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
-from glasslock.wire.digest import digest
 from glasslock.wire.labels import Label
 from glasslock.wire.leaf import Leaf, encode_leaf
 from glasslock.wire.order import countersigned_content, preview_content
@@ -216,7 +215,7 @@ class Office:
             answer.admitted,
             answer.index,
             answer.commitment,
-            _manifest_digest(answer.manifest),
+            answer.manifest,
             answer.rule,
             answer.ground,
         )
@@ -370,11 +369,6 @@ class Office:
 
 def _decoded(data: bytes, kind: type[T]) -> T:
     return api.read_body(msgspec.msgpack.Decoder(kind), data)
-
-
-def _manifest_digest(manifest: bytes) -> bytes:
-    """A verdict names its manifest by digest; some providers send it whole."""
-    return manifest if len(manifest) <= DIGEST else digest(Label.MANIFEST, manifest)
 
 
 def _quorum(path: Path) -> QuorumFile:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from glasslock.errors import GlasslockError, VerificationError
+from glasslock.errors import GlasslockError
 from glasslock.keyholder.check import LoggedOrder, Logs, Reason, Wait, check, refuse
 from glasslock.keyholder.period import OwnKey
 from glasslock.keyholder.seat import Seated
@@ -23,16 +23,14 @@ from glasslock.sealing.releasing import CaseKeys, make_release
 from glasslock.sealing.shares import (
     OpenedSeat,
     Share,
-    SlotFacts,
+    Tier1s,
     VerifiedSlot,
     open_seat,
     open_share,
-    verify_slot,
+    verify_listed,
 )
 from glasslock.wire.leaf import DoneLeaf, IntentLeaf, RefusalLeaf, encode_leaf
-from glasslock.wire.policy import Policy
 from glasslock.wire.release import Release, decode_release
-from glasslock.wire.seal import encapsulation_digests
 
 PERIOD_DAYS: Final = 7
 # A disclosure may wait for its batch and for a reader to come by.
@@ -160,19 +158,27 @@ def _plan(logged: LoggedOrder, keys: Mapping[bytes, OwnKey]) -> Plan | Refusal:
 
 
 class _Reader:
-    """Reads one seat's shares; a tier 1 is opened once for all its slots."""
+    """Reads one seat's shares; a tier 1 is read and opened once for all its slots."""
 
     def __init__(self, seated: Seated, keys: Mapping[bytes, OwnKey]) -> None:
         self.destroyed = 0
         self._seated = seated
         self._keys = keys
+        self._tier1s = Tier1s()
         self._opened: dict[bytes, OpenedSeat] = {}
+        self._latest: dict[bytes, OpenedSeat] = {}
 
     def read(self, granted: GrantedSlot) -> tuple[VerifiedSlot, Share] | None:
         try:
-            slot = verified(granted, self._seated.policy)
+            slot = verify_listed(
+                granted.opening,
+                granted.kept.seal,
+                (granted.tier1.header, granted.tier1.encs),
+                self._seated.policy,
+                self._tier1s,
+            )
             opened = self._open(slot, granted.tier1.encs[self._seated.seat])
-            return None if opened is None else (slot, open_share(slot, opened))
+            return None if opened is None else (slot, open_share(slot, self._on(slot, opened)))
         except (GlasslockError, IndexError):
             return None
 
@@ -188,25 +194,13 @@ class _Reader:
             self._opened[tier1] = open_seat(slot, seat, key.seed, key.key_id, enc)
         return self._opened[tier1]
 
-
-def verified(granted: GrantedSlot, policy: Policy) -> VerifiedSlot:
-    """Return a granted slot once its seal, tier 1 and signature hold under ``policy``.
-
-    Raises:
-        VerificationError, WireError: as ``verify_slot``, or rule ``slot.unsealed``.
-    """
-    opening = granted.kept.tombstone.opening
-    if opening is None or opening.seal_digest is None or opening.signature is None:
-        raise VerificationError("a slot was opened without a seal", rule="slot.unsealed")
-    facts = SlotFacts(
-        opening.slot_header,
-        opening.seal_digest,
-        opening.signature,
-        granted.kept.seal,
-        granted.tier1.header,
-        encapsulation_digests(granted.tier1.encs),
-    )
-    return verify_slot(facts, policy)
+    def _on(self, slot: VerifiedSlot, first: OpenedSeat) -> OpenedSeat:
+        """Step on from the slot read last where that is earlier: most lists are in order."""
+        latest = self._latest.get(first.tier1, first)
+        if not latest.tau <= slot.header.tau:
+            return first
+        self._latest[first.tier1] = latest.at(slot.header.tau)
+        return self._latest[first.tier1]
 
 
 # -- what a decision gives --------------------------------------------------------------------

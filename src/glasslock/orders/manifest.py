@@ -14,7 +14,7 @@ from glasslock.orders.review import AdmittedOrder
 from glasslock.wire.credential import decode_credential
 from glasslock.wire.digest import digest
 from glasslock.wire.entry import EntryKind, Head, device_next
-from glasslock.wire.envelope import SlotHeader, Tombstone, decode_slot_header
+from glasslock.wire.envelope import Opening, SlotHeader, Tombstone, decode_slot_header
 from glasslock.wire.labels import Label
 from glasslock.wire.manifest import (
     DeviceLine,
@@ -42,6 +42,11 @@ class GrantedSlot:
     header: SlotHeader
     account: str
     device: bytes
+
+    @property
+    def opening(self) -> Opening | None:
+        """What opened it."""
+        return self.kept.tombstone.opening
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -186,12 +191,13 @@ def _check_devices(
         check_device_line(line)
     if len(own) != len(manifest.devices):
         raise VerificationError("a device's line stands twice", rule="manifest.device")
+    entries = {name: frozenset(line.entries) for name, line in own.items()}
     for slot in slots:
-        device = own.get((slot.grant.account, slot.device))
+        device = entries.get((slot.grant.account, slot.device))
         entry = lines[slot.kept.group_id].entries[
             slot.kept.position - lines[slot.kept.group_id].first
         ]
-        if device is None or entry.digest not in device.entries:
+        if device is None or entry.digest not in device:
             raise VerificationError("a device's line is short", rule="manifest.device")
 
 
@@ -199,16 +205,14 @@ def _check_closes(
     manifest: Manifest, slots: tuple[GrantedSlot, ...], lines: dict[bytes, GroupLine]
 ) -> None:
     """Where a granted leaf opened another slot later, that header names the last one's end."""
+    earliest: dict[tuple[bytes, int, bytes], int] = {}
+    for slot in slots:
+        mine = (slot.kept.group_id, slot.header.leaf, slot.header.credential)
+        earliest[mine] = min(slot.kept.position, earliest.get(mine, slot.kept.position))
     for following in manifest.nexts:
         header = _next_header(following, lines)
-        mine = [
-            s
-            for s in slots
-            if (s.kept.group_id, s.header.leaf, s.header.credential)
-            == (following.group_id, header.leaf, header.credential)
-            and s.kept.position < following.position
-        ]
-        if not mine or header.close is None:
+        first = earliest.get((following.group_id, header.leaf, header.credential))
+        if first is None or first >= following.position or header.close is None:
             raise VerificationError("a following slot follows nothing", rule="manifest.next")
 
 

@@ -45,8 +45,6 @@ RULES: Final[dict[str, str]] = {
     "order.conversation": "a conversation is not stored here, or was never under this policy",
     "order.size": "what the order reaches is more than one case can carry",
 }
-# A request that fails one of these has been signed by nobody we know: it is counted, not logged.
-UNAUTHENTICATED: Final = frozenset({"order.format", "order.policy", "order.issuer"})
 CLOCK_SKEW: Final = 120
 
 
@@ -66,17 +64,13 @@ class AuthenticOrder:
 class Refusal:
     """An answer no: the rule that failed and its ground, fit to be logged and shown.
 
-    ``authentic`` is what was refused, when a registered authority has signed it.
+    ``authentic`` is what was refused, when a registered authority has signed it: without it a
+    request is by nobody we know, and is counted, not logged.
     """
 
     rule: str
     ground: str
     authentic: AuthenticOrder | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def authenticated(self) -> bool:
-        """Whether a registered authority has signed what was refused."""
-        return self.rule not in UNAUTHENTICATED
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -86,6 +86,30 @@ class SlotFacts:
     enc_digests: PerSeat
 
 
+class Tier1s:
+    """What is read of tier 1s, once for all slots that name one; nothing in it is checked.
+
+    It is kept by the bytes themselves, so a slot gets what its own bytes say and nothing else.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing read."""
+        self._headers: dict[bytes, Tier1Header] = {}
+        self._digests: dict[PerSeat, PerSeat] = {}
+
+    def header(self, data: bytes) -> Tier1Header:
+        """Return a tier 1 header as ``decode_tier1_header`` does; raises ``WireError``."""
+        if data not in self._headers:
+            self._headers[data] = decode_tier1_header(data)
+        return self._headers[data]
+
+    def digests(self, encs: PerSeat) -> PerSeat:
+        """Return the digests of encapsulations."""
+        if encs not in self._digests:
+            self._digests[encs] = encapsulation_digests(encs)
+        return self._digests[encs]
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedSlot:
     """A sealed slot whose digests, signature and shape hold; comes only from ``verify_slot``."""
@@ -99,11 +123,20 @@ class VerifiedSlot:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSeat:
-    """A seat's ``K(j, tau)`` at the slot where the tier 1 named ``tier1`` was made."""
+    """A seat's ``K(j, tau)`` under the tier 1 named ``tier1``; slots before ``tau`` are out of it.
+
+    ``open_seat`` gives that of the slot where the tier 1 was made.
+    """
 
     tier1: bytes
     seat: int
+    tau: int
     key: bytes = field(repr=False)
+
+    def at(self, tau: int) -> OpenedSeat:
+        """Return the seat's key at a slot ``tau`` that is not before its own."""
+        key = step_seat_key(self.key, tau - self.tau)
+        return OpenedSeat(self.tier1, self.seat, tau, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +219,36 @@ def facts_of_upload(
     )
 
 
-def verify_slot(facts: SlotFacts, policy: Policy) -> VerifiedSlot:
+def verify_listed(
+    opening: Opening | None,
+    seal: bytes,
+    tier1: tuple[bytes, PerSeat],
+    policy: Policy,
+    tier1s: Tier1s,
+) -> VerifiedSlot:
+    """Check a slot of a list, which has the opening, the seal and (header, encapsulations).
+
+    Raises:
+        VerificationError, WireError: as ``verify_slot``, or rule ``slot.unsealed``.
+    """
+    if opening is None or opening.seal_digest is None or opening.signature is None:
+        raise VerificationError("a slot was opened without a seal", rule="slot.unsealed")
+    header, encs = tier1
+    facts = SlotFacts(
+        opening.slot_header,
+        opening.seal_digest,
+        opening.signature,
+        seal,
+        header,
+        tier1s.digests(encs),
+    )
+    return verify_slot(facts, policy, tier1s)
+
+
+def verify_slot(facts: SlotFacts, policy: Policy, tier1s: Tier1s | None = None) -> VerifiedSlot:
     """Check everything that can be checked without a secret.
+
+    ``tier1s`` spares who has many slots of few tier 1s to read each of them anew.
 
     Raises:
         WireError: a part is malformed.
@@ -201,7 +262,7 @@ def verify_slot(facts: SlotFacts, policy: Policy) -> VerifiedSlot:
     seal = decode_seal(facts.seal)
     if seal.digest != facts.seal_digest or seal.slot != header.digest:
         raise VerificationError("the seal is not the one signed for", rule="slot.seal")
-    tier1 = decode_tier1_header(facts.tier1_header)
+    tier1 = (tier1s or Tier1s()).header(facts.tier1_header)
     if tier1_digest(tier1.digest, facts.enc_digests) != header.tier1:
         raise VerificationError("the tier 1 is not the one named", rule="slot.tier1")
     check_tier1_header(header, tier1, policy.clocks)
@@ -222,7 +283,7 @@ def open_seat(slot: VerifiedSlot, seat: int, seed: bytes, key_id: bytes, enc: by
             if slot.enc_digests[seat] == enc_digest:
                 shared = _core.xwing_decapsulate(seed, enc)
                 key = first_seat_key(shared, slot.tier1.digest, seat, enc_digest)
-                return OpenedSeat(slot.header.tier1, seat, key)
+                return OpenedSeat(slot.header.tier1, seat, slot.tier1.tau, key)
     except (IndexError, KeyRejected):
         pass
     raise _unreadable()
@@ -231,16 +292,18 @@ def open_seat(slot: VerifiedSlot, seat: int, seed: bytes, key_id: bytes, enc: by
 def open_share(slot: VerifiedSlot, opened: OpenedSeat) -> Share:
     """Return the seat's share and blind of ``slot``; one ``opened`` serves all slots of its tier 1.
 
+    Those before its tau excepted: going on with ``opened.at(tau)`` spares stepping from the start.
+
     Raises:
         ShareUnreadable: anything at all is wrong; which part is not told.
     """
-    if slot.header.tier1 != opened.tier1:
+    if slot.header.tier1 != opened.tier1 or slot.header.tau < opened.tau:
         raise _unreadable()
     row = slot.seal.rows[opened.seat]
     if row is None:
         raise _unreadable()
     slot_digest = slot.header.digest
-    key = step_seat_key(opened.key, slot.header.tau - slot.tier1.tau)
+    key = opened.at(slot.header.tau).key
     try:
         text = AESGCM(share_key(key, slot_digest)).decrypt(NONCE, row.sealed, slot_digest)
     except InvalidTag:

@@ -30,6 +30,25 @@ def make_receipts(
     ]
 
 
+class SignedBatches:
+    """A provider's receipts, many of few batches: what it signed is verified once per batch."""
+
+    def __init__(self, provider_key: bytes) -> None:
+        """Begin with no batch known of the provider of ``provider_key`` (raw Ed25519)."""
+        self._key = provider_key
+        self._signed: set[tuple[int, bytes, bytes]] = set()
+
+    def verify(self, receipt: Receipt) -> None:
+        """Check that the provider acknowledged the leaf; raises as ``verify_receipt``."""
+        hashed = leaf_hash(receipt.leaf.encode())
+        verify_inclusion(hashed, receipt.index, receipt.count, receipt.path, receipt.root)
+        batch = (receipt.count, receipt.root, receipt.signature)
+        if batch not in self._signed:
+            content = receipt_content(receipt.count, receipt.root)
+            signing.verify(self._key, Label.SIGN_RECEIPT, content, receipt.signature)
+            self._signed.add(batch)
+
+
 def verify_receipt(receipt: Receipt, provider_key: bytes) -> None:
     """Check that the provider of ``provider_key`` (raw Ed25519) acknowledged the leaf.
 
@@ -37,10 +56,7 @@ def verify_receipt(receipt: Receipt, provider_key: bytes) -> None:
         LogInconsistent: the leaf is not in the signed batch.
         BadSignature: the batch is not signed by the provider.
     """
-    hashed = leaf_hash(receipt.leaf.encode())
-    verify_inclusion(hashed, receipt.index, receipt.count, receipt.path, receipt.root)
-    content = receipt_content(receipt.count, receipt.root)
-    signing.verify(provider_key, Label.SIGN_RECEIPT, content, receipt.signature)
+    SignedBatches(provider_key).verify(receipt)
 
 
 def _parents(row: list[bytes]) -> list[bytes]:

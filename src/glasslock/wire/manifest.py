@@ -23,6 +23,7 @@ from glasslock.wire.shape import U32, Fields, expect_digest
 
 MAX_MANIFEST: Final = 16 * 1024 * 1024
 MAX_ITEMS: Final = 1 << 20
+_KINDS: Final = frozenset(kind.value for kind in EntryKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class KeptTier1:
     credential: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeptSlot:
     """A granted slot: the entry that opened it without its body, its seal, its tier 1's number."""
 
@@ -112,7 +113,7 @@ class KeptSlot:
     seal: bytes
     tier1: int
 
-    @property
+    @cached_property
     def tombstone(self) -> Tombstone:
         """The opening entry; raises ``WireError``."""
         return decode_tombstone(self.first)
@@ -230,7 +231,7 @@ def _line(value: Value) -> GroupLine:
 def _entry(value: Value) -> ListedEntry:
     fields = Fields(value, "listed entry", 3)
     time, kind = fields.uint(), fields.text(16)
-    if kind not in set(EntryKind):
+    if kind not in _KINDS:
         raise WireError("no such kind of entry", rule="manifest.kind")
     return ListedEntry(time, kind, fields.digest())
 

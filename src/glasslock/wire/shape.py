@@ -66,11 +66,17 @@ class Fields:
 
     def exactly(self, size: int) -> Bytes:
         """Take a byte string of exactly ``size`` bytes."""
-        return self.bytes(size, size)
+        value = self.any()
+        if not isinstance(value, bytes) or len(value) != size:
+            raise self._misfit("a byte string in range")
+        return value
 
     def digest(self) -> Bytes:
         """Take a 32-byte digest."""
-        return self.exactly(DIGEST)
+        value = self.any()
+        if not isinstance(value, bytes) or len(value) != DIGEST:
+            raise self._misfit("a byte string in range")
+        return value
 
     def text(self, most: int = 1_024, least: int = 0) -> str:
         """Take text of ``least`` to ``most`` characters."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from glasslock import hpke
 from glasslock.desk.evidence import Logs, ProvenCase, open_case, prove_case
 from glasslock.desk.findings import Opening
-from glasslock.desk.releases import CaseKeyPair, verified
+from glasslock.desk.releases import CaseKeyPair
 from glasslock.orders.authority import Register
 from glasslock.orders.commitment import make_leaf
 from glasslock.orders.ledger import Ledger, sign_leaf
 from glasslock.orders.manifest import GrantedSlot
 from glasslock.orders.review import AdmittedOrder, review
 from glasslock.sealing.releasing import CaseKeys, make_release
-from glasslock.sealing.shares import open_seat, open_share
+from glasslock.sealing.shares import Tier1s, VerifiedSlot, open_seat, open_share, verify_listed
 from glasslock.signing import SigningKey
 from glasslock.wire.api import KeptEntry
 from glasslock.wire.labels import Label
@@ -189,6 +189,11 @@ class Script:
         self, entries: list[KeptEntry], releases: list[bytes], keys: CaseKeyPair = KEYS
     ) -> Opening:
         return open_case(self.prove(), entries, releases, keys)
+
+
+def verified(slot: GrantedSlot, policy: Policy) -> VerifiedSlot:
+    tier1 = (slot.tier1.header, slot.tier1.encs)
+    return verify_listed(slot.opening, slot.kept.seal, tier1, policy, Tier1s())
 
 
 def granted_slots(world: World, order: Order) -> list[Slot]:

@@ -9,7 +9,7 @@ import pytest
 
 from glasslock import hpke
 from glasslock.desk.findings import Opening
-from glasslock.desk.releases import CaseKeyPair, verified
+from glasslock.desk.releases import CaseKeyPair
 from glasslock.errors import LogInconsistent, StateError, VerificationError
 from glasslock.ids import account_id
 from glasslock.orders.ledger import sign_leaf
@@ -31,6 +31,7 @@ from tests.unit.desk.cases import (
     make_order,
     make_script,
     resign,
+    verified,
 )
 from tests.unit.desk.world import (
     CLOCKS,

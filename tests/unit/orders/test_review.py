@@ -12,7 +12,6 @@ from glasslock.ids import account_id
 from glasslock.orders.authority import Register
 from glasslock.orders.review import (
     RULES,
-    UNAUTHENTICATED,
     AdmittedOrder,
     Refusal,
     refusal,
@@ -271,11 +270,6 @@ def test_every_rule_is_tested_here_or_belongs_to_a_store() -> None:
     }
     assert set(RULES) - here == {"order.replayed", "order.conversation", "order.size"}
     assert refusal("order.replayed").ground == RULES["order.replayed"]
-
-
-@pytest.mark.parametrize("rule", sorted(RULES))
-def test_only_what_nobody_known_has_signed_is_unauthenticated(rule: str) -> None:
-    assert refusal(rule).authenticated == (rule not in UNAUTHENTICATED)
 
 
 def test_an_admitted_order_cannot_be_declared() -> None:

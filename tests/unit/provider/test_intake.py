@@ -95,7 +95,7 @@ def test_what_nobody_known_has_signed_is_no_case(issued: bytes, secret: bytes, r
     found = judge(issued, secret, memory.known, NOW)
     assert isinstance(found, Unknown)
     assert found.refusal.rule == rule
-    assert not found.refusal.authenticated
+    assert found.refusal.authentic is None
     assert (found.policy is not None) == (rule == "order.issuer")
 
 
