@@ -2,10 +2,10 @@
 
     launch.py ROLE TARGET POINT COUNT
 
-ROLE is provider or keyholder (TARGET: its settings), answer (a person who says yes to orders
-about fraud only, to the keyholder with these settings), or client (TARGET: its folder). At the
-COUNT-th visit of POINT the process is gone, without a chance to tidy up. POINT ``record`` kills
-nothing and appends the names of all points passed to TARGET.points.
+ROLE is provider, log, witness or keyholder (TARGET: its settings), answer (a person who says yes
+to orders about fraud only, to the keyholder with these settings), or client (TARGET: its folder).
+At the COUNT-th visit of POINT the process is gone, without a chance to tidy up. POINT ``record``
+kills nothing and appends the names of all points passed to TARGET.points.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ from glasslock.errors import ConfigError
 from glasslock.keyholder import app as keyholder
 from glasslock.keyholder.config import KeyholderConfig
 from glasslock.keyholder.release import Answer
+from glasslock.logserver import app as log
+from glasslock.logserver.config import LogConfig
 from glasslock.mls import SUITE_CLASSIC
 from glasslock.provider.app import run
 from glasslock.provider.config import ProviderConfig
 from glasslock.runtime.config import load_config
+from glasslock.witness import app as witness
+from glasslock.witness.config import WitnessConfig
 
 
 class Killer:
@@ -90,6 +94,10 @@ def main() -> None:
     killer = Killer(point, int(count), Path(f"{target}.points"))
     if role == "provider":
         run(load_config(Path(target), ProviderConfig), point=killer)
+    elif role == "log":
+        log.run(load_config(Path(target), LogConfig), point=killer)
+    elif role == "witness":
+        witness.run(load_config(Path(target), WitnessConfig), point=killer)
     elif role in ("keyholder", "answer"):
         config = load_config(Path(target), KeyholderConfig)
         clock = FileClock(Path(f"{target}.offset"))

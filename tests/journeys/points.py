@@ -13,15 +13,23 @@ ORDERS = ("days", "disclose", "intake", "logged", "notice", "preview")
 
 
 def write_points(package: str) -> set[str]:
-    """Return the names of all write points in ``package``, migrations of its store included."""
+    """Return the names of all write points in ``package``, migrations of its store included.
+
+    A transaction has three; those around files are called by their whole name.
+    """
     names = {"migrate"}
+    alone = set()
     for path in (SRC / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "transaction":
                 (name,) = node.args
                 assert isinstance(name, ast.Constant), f"{path.name}: name the transaction plainly"
                 names.add(str(name.value))
-    return {f"{name}.{moment}" for name in names for moment in MOMENTS}
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "_point":
+                (name,) = node.args
+                assert isinstance(name, ast.Constant), f"{path.name}: name the point plainly"
+                alone.add(str(name.value))
+    return {f"{name}.{moment}" for name in names for moment in MOMENTS} | alone
 
 
 def order_points() -> set[str]:

@@ -1,13 +1,14 @@
 """The log's shell: submissions in, batches sequenced, cosigned and published, in that order.
 
-The steps of one round stand in ``_round`` in the order that a crash may interrupt; whatever is
+The steps of one round stand in ``publish`` in the order that a crash may interrupt; whatever is
 done already is done again with the same bytes after a restart.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -36,7 +37,7 @@ from glasslock.tlog.checkpoint import add_signatures, read_head, sign_head, veri
 from glasslock.tlog.note import SignatureLine, Signer, Verifier, open_note, parse_signatures
 from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
 from glasslock.tlog.reader import MAX_HISTORY, encode_history
-from glasslock.tlog.submission import MAX_SUBMISSION, decode_submission
+from glasslock.tlog.submission import MAX_SUBMISSION, Submission, decode_submission
 from glasslock.tlog.tile import TILE_WIDTH, parse_path
 from glasslock.tlog.treehead import TreeHead
 from glasslock.tlog.witnessing import ADD_CHECKPOINT, format_witness_request, parse_size
@@ -67,8 +68,8 @@ class LogServer:
         self._quorum = _quorum(config, self._signer)
         self._submitters = _submitters(config)
         self._tree = Tree(self._store.entries(0, self._store.size()))
-        self._waiting: list[bytes] = []
-        self._hurry = False
+        self._waiting: dict[bytes, asyncio.Future[int]] = {}
+        self._hurry = asyncio.Event()
         self._since = 0.0
         self._not_before = 0.0
         self._changed = asyncio.Condition()
@@ -119,26 +120,31 @@ class LogServer:
         if self._submitters and submission.submitter not in self._submitters:
             raise Denied("this log does not take entries from you", rule="log.submitter")
         submission.verify(self._config.origin)
-        index = self._store.index_of(submission.entry)
-        if index is None and submission.entry not in self._waiting:
-            if not self._waiting:
-                self._since = asyncio.get_running_loop().time()
-            self._waiting.append(submission.entry)
-        self._hurry = self._hurry or submission.immediate
         # Success is told only when the quorum has cosigned a checkpoint that covers the entry.
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), self._changed:
-                await self._changed.wait_for(lambda: self._covered(submission.entry))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                index = await self._sequenced(submission)
+                async with self._changed:
+                    await self._changed.wait_for(lambda: index < self._published)
         except TimeoutError:
             raise QuorumNotMet(
                 "the entry waits for its witnesses: ask again", rule="log.pending"
             ) from None
-        index = self._store.index_of(submission.entry)
-        return Reply(msgspec.msgpack.encode(Added(index or 0)))
+        return Reply(msgspec.msgpack.encode(Added(index)))
 
-    def _covered(self, entry: bytes) -> bool:
-        index = self._store.index_of(entry)
-        return index is not None and index < self._published
+    async def _sequenced(self, submission: Submission) -> int:
+        """Return the place of an entry, the one it has or the one that the next round gives it."""
+        index = self._store.index_of(submission.entry)
+        if index is not None:
+            return index
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            self._since = loop.time()
+        place = self._waiting.setdefault(submission.entry, loop.create_future())
+        if submission.immediate:
+            self._hurry.set()
+        # Others may wait for the same entry: whoever gives up does not take it from them.
+        return await asyncio.shield(place)
 
     async def _get_checkpoint(self, _request: HttpRequest) -> Reply:
         newest = self._store.newest()
@@ -162,26 +168,63 @@ class LogServer:
     # -- rounds -------------------------------------------------------------------------------
 
     async def work(self) -> None:
-        """Do a round if one is due (to be called every ``ROUND_SECONDS``)."""
+        """Do a round as soon as one is due, and come back after ``ROUND_SECONDS`` if none is.
+
+        An immediate entry makes it due at once. To be called again and again.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ROUND_SECONDS):
+                await self._hurry.wait()
         now = asyncio.get_running_loop().time()
-        batch: list[bytes] = []
-        if self._waiting and (self._hurry or now - self._since >= self._config.batch_seconds):
-            batch, self._waiting, self._hurry = self._waiting, [], False
-        behind = self._store.size() > self._published
+        batch: dict[bytes, asyncio.Future[int]] = {}
+        waited = now - self._since >= self._config.batch_seconds
+        if self._waiting and (waited or self._hurry.is_set()):
+            batch, self._waiting = self._waiting, batch
+        self._hurry.clear()
+        behind = self._tree.size > self._published
         beat = self._published and now - self._last >= self._config.heartbeat_seconds
         if not (batch or beat or (behind and now >= self._not_before)):
             return
         try:
-            await self._round(batch)
+            self._sequence(batch)
+            await self.publish()
         except QuorumNotMet:
             self._not_before = now + RETRY_SECONDS
             raise
         self._last = now
 
-    async def _round(self, batch: Sequence[bytes]) -> None:
-        if batch:
-            self._store.sequence(batch)
-            self._tree.extend(batch)
+    def _sequence(self, batch: Mapping[bytes, asyncio.Future[int]]) -> None:
+        try:
+            first = self.append(list(batch))
+        except GlasslockError as error:
+            for place in batch.values():
+                _settle(place, error)
+            raise
+        for index, place in enumerate(batch.values(), first):
+            _settle(place, index)
+
+    def append(self, entries: Sequence[bytes]) -> int:
+        """Give ``entries``, none of them known yet, the next places; returns the first place.
+
+        They are on disk afterwards and stay where they are, but are not published yet.
+
+        Raises:
+            StorageError: they could not be written; the log is as it was.
+        """
+        first = self._tree.size
+        if entries:
+            self._store.sequence(first, entries)
+            self._tree.extend(entries)
+        return first
+
+    async def publish(self) -> None:
+        """Have all that is sequenced cosigned, and show it.
+
+        Raises:
+            LogInconsistent: it would contradict what was signed or published before.
+            QuorumNotMet: too few witnesses answered; what was done is done again next time.
+            StorageError: something could not be written.
+        """
         size = self._tree.size
         root = self._tree.root(size)
         self._store.put_head(size, root)
@@ -196,8 +239,7 @@ class LogServer:
     def _write_files(self, size: int) -> None:
         old = self._published
         first = old // TILE_WIDTH * TILE_WIDTH
-        for path, data in files(self._tree, old, size, self._store.entries(first, size)):
-            self._store.put_file(path, data)
+        self._store.put_files(files(self._tree, old, size, self._store.entries(first, size)))
 
     async def _cosigned(self, head: TreeHead) -> bytes:
         """Return the checkpoint with a quorum of cosignatures; raises ``QuorumNotMet``."""
@@ -228,6 +270,17 @@ class LogServer:
             return None
         self._seen[witness.name] = head.size
         return line
+
+
+def _settle(place: asyncio.Future[int], outcome: int | Exception) -> None:
+    # Whoever waited may have gone, and an error that nobody is left to read is no news.
+    if place.done():
+        return
+    if isinstance(outcome, Exception):
+        place.set_exception(outcome)
+        place.exception()
+    else:
+        place.set_result(outcome)
 
 
 def _own_line(answer: bytes, verifier: Verifier, note: bytes) -> SignatureLine | None:
@@ -263,6 +316,7 @@ def run(config: LogConfig, clock: Clock | None = None, point: WritePoint = no_po
     server = LogServer(config, clock or SystemClock(), point)
 
     async def rounds() -> None:
-        await every(ROUND_SECONDS, server.work, log)
+        # The waiting is done in ``work``, which an immediate entry cuts short.
+        await every(0.0, server.work, log)
 
     run_service(build_app(server.routes(), server.close), listener, [rounds])

@@ -5,13 +5,13 @@ Pure but for its memory: the hashes of all complete subtrees, rebuilt from the e
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from glasslock.errors import LogInconsistent
 from glasslock.tlog.merkle import (
     frontier_at,
     leaf_hash,
-    node_hash,
     prove_consistency,
     prove_inclusion,
 )
@@ -33,15 +33,18 @@ class Tree:
 
     def extend(self, entries: Iterable[bytes]) -> None:
         """Append entries."""
-        for entry in entries:
-            self._levels[0].append(leaf_hash(entry))
-            level = 0
-            while len(self._levels[level]) % 2 == 0:
-                left, right = self._levels[level][-2:]
-                if level + 1 == len(self._levels):
-                    self._levels.append([])
-                self._levels[level + 1].append(node_hash(left, right))
-                level += 1
+        sha256 = hashlib.sha256
+        row = [leaf_hash(entry) for entry in entries]
+        level = 0
+        while row:
+            if level == len(self._levels):
+                self._levels.append([])
+            nodes = self._levels[level]
+            first = len(nodes) & ~1
+            nodes += row
+            pairs = range(first, len(nodes) - 1, 2)
+            row = [sha256(b"\x01" + nodes[at] + nodes[at + 1]).digest() for at in pairs]
+            level += 1
 
     def hash(self, level: int, index: int) -> bytes:
         """Return the hash of a complete subtree; see ``HashReader``."""
@@ -62,8 +65,7 @@ class Tree:
     def tile(self, tile: Tile) -> bytes:
         """Return a tile's bytes."""
         first = tile.index * TILE_WIDTH
-        level = tile.level * TILE_HEIGHT
-        return b"".join(self.hash(level, first + at) for at in range(tile.width))
+        return b"".join(self._levels[tile.level * TILE_HEIGHT][first : first + tile.width])
 
 
 def files(tree: Tree, old: int, new: int, entries: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:

@@ -6,7 +6,7 @@ ever replaced by other bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -35,6 +35,7 @@ class Store:
     def __init__(self, folder: Path, point: WritePoint) -> None:
         """Open the log in ``folder``; raises ``StorageError``."""
         self.db = Database.open(folder / "log.db", _MIGRATIONS, point=point)
+        self._point = point
         self.public = folder / "public"
         self.public.mkdir(exist_ok=True)
 
@@ -46,8 +47,8 @@ class Store:
         return [row[0] for row in rows]
 
     def size(self) -> int:
-        """Return how many entries are sequenced."""
-        row = self.db.one("SELECT COUNT(*) FROM entries")
+        """Return how many entries are sequenced; places have no gaps, so the last one tells."""
+        row = self.db.one("SELECT idx + 1 FROM entries ORDER BY idx DESC LIMIT 1")
         return 0 if row is None else int(row[0])
 
     def index_of(self, entry: bytes) -> int | None:
@@ -55,10 +56,13 @@ class Store:
         row = self.db.one("SELECT idx FROM entries WHERE digest = ?", (sha256(entry).digest(),))
         return None if row is None else int(row[0])
 
-    def sequence(self, entries: Sequence[bytes]) -> None:
-        """Give ``entries`` the next places, durably."""
+    def sequence(self, first: int, entries: Sequence[bytes]) -> None:
+        """Give ``entries`` the places from ``first`` on, durably.
+
+        Raises:
+            StorageError: a place is taken, an entry is known, or they could not be written.
+        """
         with self.db.transaction("sequence"):
-            first = self.size()
             self.db.executemany(
                 "INSERT INTO entries VALUES (?, ?, ?)",
                 [(first + at, sha256(entry).digest(), entry) for at, entry in enumerate(entries)],
@@ -89,6 +93,7 @@ class Store:
     def put_checkpoint(self, note: bytes) -> None:
         """Write the checkpoint file; a crash before it is repaired at boot."""
         write_atomic(self.public / "checkpoint", note, _PUBLIC)
+        self._point("checkpoint.done")
 
     def newest(self) -> tuple[int, bytes] | None:
         """Return size and note published last."""
@@ -102,13 +107,20 @@ class Store:
         )
         return [row[0] for row in rows]
 
-    def put_file(self, path: str, data: bytes) -> None:
-        """Write a tile or bundle once.
+    def put_files(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """Write tiles and bundles once, each whole or not at all; all durable on return.
 
         Raises:
             LogInconsistent: other bytes stand there.
+            StorageError: one could not be written.
         """
-        target = self.public / path
+        self._point("files.begin")
+        for path, data in files:
+            self._put_file(self.public / path, data)
+            self._point("files.commit")
+        self._point("files.done")
+
+    def _put_file(self, target: Path, data: bytes) -> None:
         if target.exists():
             if target.read_bytes() != data:
                 raise LogInconsistent("a published file would change", rule="log.file")

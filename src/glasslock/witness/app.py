@@ -24,7 +24,6 @@ from glasslock.tlog.witnessing import (
     ADD_CHECKPOINT,
     MAX_REQUEST,
     SIZE_TYPE,
-    WitnessRequest,
     parse_witness_request,
 )
 from glasslock.witness.config import WitnessConfig
@@ -91,19 +90,16 @@ class Witness:
         authenticate(request, self._keys.get(request.head.origin))
         held = self._store.head(request.head.origin)
         try:
-            # Decided and remembered in one transaction: no second request comes between, and the
-            # cosignature is made only once the head it covers is on disk.
+            # Decided and remembered in one transaction: no second request comes between. The
+            # cosignature leaves only once the head that it covers is on disk.
             with self._store.db.transaction("cosign"):
-                self._store.put_head(decide(request, self._store.head(request.head.origin)))
+                head = decide(request, self._store.head(request.head.origin))
+                line = self._signer.sign(head.body, time=self._clock.now())
+                self._store.put(head, add_signatures(request.note.raw, [line]))
         except LogInconsistent:
             if held is not None:
                 self._store.put_fork(held, body, self._clock.now())
             raise
-        return self._sign(request)
-
-    def _sign(self, request: WitnessRequest) -> bytes:
-        line = self._signer.sign(request.head.body, time=self._clock.now())
-        self._store.put_note(request.head.origin, add_signatures(request.note.raw, [line]))
         return line.encode()
 
     async def _get_checkpoint(self, request: HttpRequest) -> Reply:

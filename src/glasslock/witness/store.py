@@ -34,16 +34,15 @@ class Store:
         row = self.db.one("SELECT size, root FROM heads WHERE origin = ?", (origin,))
         return None if row is None else TreeHead(origin, row[0], row[1])
 
-    def put_head(self, head: TreeHead) -> None:
-        """Remember a head; to be called inside the transaction that decided on it."""
+    def put(self, head: TreeHead, note: bytes) -> None:
+        """Remember a head, and for monitors the note that was cosigned.
+
+        To be called inside the transaction that decided on the head.
+        """
         self.db.execute(
             "INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (head.origin, head.size, head.root)
         )
-
-    def put_note(self, origin: str, note: bytes) -> None:
-        """Keep the newest note with the own cosignature, for monitors."""
-        with self.db.transaction("note"):
-            self.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (origin, note))
+        self.db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (head.origin, note))
 
     def notes(self) -> dict[str, bytes]:
         """Return the newest cosigned note of every log."""
