@@ -12,7 +12,7 @@ from glasslock.client import Client, Failed, MessageReceived, MessageSent, Warne
 from glasslock.errors import VerificationError
 from glasslock.sealing.seal import Tier1
 from glasslock.sealing.shares import check_slot_signature
-from glasslock.tlog.receipt import make_receipts
+from glasslock.tlog.receipt import SignedBatches, make_receipts
 from glasslock.wire import api
 from glasslock.wire.api import EntryItem
 from glasslock.wire.codec import decode
@@ -193,6 +193,7 @@ async def test_a_slot_far_in_the_future_costs_nothing(tmp_path: Path) -> None:
         )
         (receipt,) = make_receipts([leaf], place.people.provider._key.sign)
         item = EntryItem(head.position, head.time, "envelope", envelope.encode(), receipt.encode())
+        placed = receive.place(talk.state, SignedBatches(policy.provider_key), item)
         facts = receive.Facts(
             talk.state,
             policy,
@@ -204,10 +205,10 @@ async def test_a_slot_far_in_the_future_costs_nothing(tmp_path: Path) -> None:
         begin = time.perf_counter()
         for _ in range(100):
             with pytest.raises(VerificationError) as raised:
-                receive.receive(facts, item, head)
+                receive.receive(facts, placed)
         assert raised.value.rule == "receive.tau"
         assert time.perf_counter() - begin < 0.5
-        assert receive.refused(talk.state, item).tree == talk.state.tree
+        assert receive.refused(talk.state, placed).tree == talk.state.tree
 
 
 async def test_a_receipt_that_names_no_seal_shows_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from glasslock.client.events import Event
 from glasslock.client.state import GroupState
@@ -132,6 +132,23 @@ class Effects:
             or self.letter_states
             or self.orders_read
         )
+
+    @property
+    def alone(self) -> bool:
+        """Whether this step must be stored before anything else is worked out.
+
+        The engine waits for its rows, and what a group leaves behind must not meet what follows.
+        """
+        return bool(self.written or None in self.states.values())
+
+    def follow(self, later: Effects) -> None:
+        """Add a ``later`` step to this one; neither may be ``alone``."""
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(later, each.name)
+            if isinstance(mine, list):
+                mine.extend(theirs)
+            else:
+                mine.update(theirs)
 
     @property
     def empty(self) -> bool:

@@ -29,6 +29,7 @@ from glasslock.errors import GlasslockError, KeyRejected, StateError, Verificati
 from glasslock.mls import CommitPreview, Device, Group, Roster, StagedCommit, context_digest
 from glasslock.sealing.roster import SeatsVacant
 from glasslock.sealing.slots import SlotErased, SlotTree, day_of, low_after, root_secret, tau_at
+from glasslock.tlog.receipt import SignedBatches
 from glasslock.wire.api import EntryItem, SubmitEnvelope, encode_frame
 from glasslock.wire.codec import encode
 from glasslock.wire.entry import EntryKind, Head
@@ -38,7 +39,7 @@ from glasslock.wire.policy import Policy
 Sign = Callable[[str, bytes], bytes]
 
 HEADS: Final = 4_096
-IN_FLIGHT: Final = 64
+IN_FLIGHT: Final = 128
 LEAF_SECONDS: Final = 7 * 86_400
 PROPOSED: Final = "policy"
 
@@ -67,6 +68,9 @@ class Conversation:
     stopped: str = ""
     held: str = ""
     proposed: bytes | None = None
+    _erased_below: int = -1
+    _audience: bytes | None = None
+    roster: Roster = field(default=Roster(()), init=False)
 
     def __post_init__(self) -> None:
         """Read epoch, members and own leaf from the engine."""
@@ -75,8 +79,9 @@ class Conversation:
     def _look(self) -> None:
         view = self.group.view
         self.context = context_digest(view.context)
-        self.roster = Roster.of(view.members)
+        self.roster = Roster.of(view.members, self.roster)
         self.leaf = view.own_leaf
+        self._audience = None
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -91,6 +96,7 @@ class Conversation:
         A commit ends the step, because the engine waits until its rows are durable.
         """
         stored = 0
+        batches = SignedBatches(self.policy.provider_key)
         while self.incoming and not self.stopped:
             item = self.incoming[0]
             if item.position <= self.state.head.position:
@@ -99,15 +105,15 @@ class Conversation:
             if item.time > now + self.policy.clocks.skew_seconds:
                 break
             try:
-                head = receive.next_head(self.state, self.policy, item)
+                placed = receive.place(self.state, batches, item)
             except GlasslockError as error:
                 self._stop(effects, item, error)
                 break
             try:
                 if item.kind == EntryKind.HANDSHAKE:
-                    self._handshake(effects, item, head)
+                    self._handshake(effects, placed)
                     break
-                stored += self._envelope(effects, item, head, next_number + stored)
+                stored += self._envelope(effects, placed, next_number + stored)
             except BookBehind:
                 self.wants_book = True
                 break
@@ -119,10 +125,10 @@ class Conversation:
         self.stopped = error.rule or error.slug
         self._warn(effects, item, error)
 
-    def _envelope(self, effects: Effects, item: EntryItem, head: Head, number: int) -> int:
-        digest = receive.entry_digest(item)
-        if digest in self.own:
-            self.own.discard(digest)
+    def _envelope(self, effects: Effects, placed: receive.Placed, number: int) -> int:
+        item, head = placed.item, placed.head
+        if placed.digest in self.own:
+            self.own.discard(placed.digest)
             self._move(effects, self.state, head)
             return 0
         count = 0
@@ -135,7 +141,7 @@ class Conversation:
                 self.heads.get,
                 self.policies.book(self.policy),
             )
-            got = receive.receive(facts, item, head)
+            got = receive.receive(facts, placed)
             if got.leaf.index == self.leaf:
                 raise VerificationError("another device uses this leaf", rule="receive.clone")
             state = got.state
@@ -148,7 +154,7 @@ class Conversation:
             raise
         except GlasslockError as error:
             self._warn(effects, item, error)
-            state = receive.refused(self.state, item)
+            state = receive.refused(self.state, placed)
         self._move(effects, state, head)
         return count
 
@@ -182,7 +188,11 @@ class Conversation:
 
     def _move(self, effects: Effects, state: GroupState, head: Head) -> None:
         state = replace(state, head=head)
-        self._keep(effects, self._erased(state, low_after(self.policy.clocks, head.time)))
+        # Nothing below it comes back, so that one erasing serves all entries until time moves it.
+        low = low_after(self.policy.clocks, head.time)
+        if low > self._erased_below:
+            state = self._erased(state, low)
+        self._keep(effects, state)
         self.heads[head.position] = head.head
         effects.heads.append((state.group_id, head.position, head.head))
         self.heads.pop(head.position - HEADS, None)
@@ -190,6 +200,7 @@ class Conversation:
     def _erased(self, state: GroupState, low: int) -> GroupState:
         day = day_of(self.policy.clocks, low)
         kept = {leaf: tier for leaf, tier in state.tiers.items() if tier.day >= day}
+        self._erased_below = low
         return replace(state, tiers=kept).erase_below(low)
 
     def _keep(self, effects: Effects, state: GroupState) -> None:
@@ -198,7 +209,8 @@ class Conversation:
 
     # -- commits ----------------------------------------------------------------------------
 
-    def _handshake(self, effects: Effects, item: EntryItem, head: Head) -> None:
+    def _handshake(self, effects: Effects, placed: receive.Placed) -> None:
+        item, head = placed.item, placed.head
         try:
             staged = self.group.stage(item.data)
         except GlasslockError as error:
@@ -218,7 +230,7 @@ class Conversation:
             self.stopped, self.proposed = PROPOSED, policy.digest
             effects.events.append(PolicyProposed(*place))
             return
-        self._merge(effects, item, head, staged, policy)
+        self._merge(effects, placed, staged, policy)
         if changed:
             self.policies.accepted.discard(place)
             effects.accepted[place] = False
@@ -236,14 +248,14 @@ class Conversation:
         return self.policies.named(preview.policy, head.time)
 
     def _merge(
-        self, effects: Effects, item: EntryItem, head: Head, staged: StagedCommit, policy: Policy
+        self, effects: Effects, placed: receive.Placed, staged: StagedCommit, policy: Policy
     ) -> None:
-        preview = staged.preview
+        preview, head = staged.preview, placed.head
         root, written = staged.accept()
         effects.take(written)
         refreshed, since = self.state.refreshed, self.state.since
         if preview.own:
-            self.merged.append(receive.entry_digest(item))
+            self.merged.append(placed.digest)
             refreshed = head.time
         # The engine drops an own commit when another one is merged first.
         self.committing = False
@@ -253,6 +265,7 @@ class Conversation:
             return
         if policy.digest != self.policy.digest:
             self.policy, since = policy, preview.epoch
+            self._audience = None
         state = GroupState(
             group_id=self.state.group_id,
             policy=policy.digest,
@@ -265,6 +278,7 @@ class Conversation:
             refreshed=refreshed,
             since=since,
         )
+        self._erased_below = -1
         self._move(effects, state, head)
         effects.events.append(MembersChanged(state.group_id, preview.epoch, self.accounts))
 
@@ -368,9 +382,14 @@ class Conversation:
         A message goes out without asking only under the policy, and to no more accounts, than its
         author saw.
         """
-        if all(still_for(draft, self.policy, self.accounts) for draft in self.drafts):
+        seen, accounts = self.audience(), self.accounts
+        held = [
+            draft
+            for draft in self.drafts
+            if draft.audience != seen and not still_for(draft, self.policy, accounts)
+        ]
+        if not held:
             return
-        held = [d for d in self.drafts if not still_for(d, self.policy, self.accounts)]
         self.drafts = deque(draft for draft in self.drafts if draft not in held)
         text = "the members or the policy changed: send it to them?"
         for draft in held:
@@ -432,7 +451,9 @@ class Conversation:
 
     def audience(self) -> bytes:
         """Return what a person saw of policy and members when writing."""
-        return audience_of(self.policy, self.accounts)
+        if self._audience is None:
+            self._audience = audience_of(self.policy, self.accounts)
+        return self._audience
 
 
 def tree_of(

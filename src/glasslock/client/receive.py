@@ -15,9 +15,9 @@ from glasslock.errors import GlasslockError, StateError, VerificationError, Wire
 from glasslock.mls import Leaf, Roster
 from glasslock.sealing.body import Opened, open_body
 from glasslock.sealing.slots import chain_start, chain_step, slot_key, window
-from glasslock.tlog.receipt import verify_receipt
+from glasslock.tlog.receipt import SignedBatches
 from glasslock.wire.api import EntryItem
-from glasslock.wire.entry import EntryKind, Head, decode_receipt, handshake_digest
+from glasslock.wire.entry import EntryKind, Head, ReceiptLeaf, decode_receipt, handshake_digest
 from glasslock.wire.envelope import (
     Close,
     Envelope,
@@ -68,19 +68,35 @@ class Received:
     failure: GlasslockError | None = None
 
 
-def entry_digest(item: EntryItem) -> bytes:
-    """Return D of an entry; raises ``WireError``."""
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An entry read once, at its place on the line; comes only from ``place``.
+
+    ``envelope`` is None for a handshake, whose bytes the engine reads.
+    """
+
+    item: EntryItem
+    digest: bytes
+    envelope: Envelope | Tombstone | None
+    head: Head
+    receipt: ReceiptLeaf
+
+
+def _read(item: EntryItem) -> tuple[bytes, Envelope | Tombstone | None]:
+    """Return D of an entry and the envelope in it; raises ``WireError``."""
     match EntryKind(item.kind):
         case EntryKind.HANDSHAKE:
-            return handshake_digest(item.data)
+            return handshake_digest(item.data), None
         case EntryKind.TOMBSTONE:
-            return decode_tombstone(item.data).digest
+            tombstone = decode_tombstone(item.data)
+            return tombstone.digest, tombstone
         case EntryKind.ENVELOPE:
-            return decode_envelope(item.data).digest
+            envelope = decode_envelope(item.data)
+            return envelope.digest, envelope
 
 
-def next_head(state: GroupState, policy: Policy, item: EntryItem) -> Head:
-    """Check position, time and receipt of the next entry and return its head.
+def place(state: GroupState, batches: SignedBatches, item: EntryItem) -> Placed:
+    """Check position, time and receipt of the next entry; ``batches`` are of the line's provider.
 
     Raises:
         VerificationError: the line has a gap, or the provider's receipt does not hold. Nothing of
@@ -88,19 +104,19 @@ def next_head(state: GroupState, policy: Policy, item: EntryItem) -> Head:
     """
     if item.position != state.head.position + 1:
         raise VerificationError("the line has a gap", rule="receive.position")
-    digest = entry_digest(item)
+    digest, envelope = _read(item)
     head = state.head.next(item.time, digest)
     receipt = decode_receipt(item.receipt)
-    verify_receipt(receipt, policy.provider_key)
+    batches.verify(receipt)
     leaf = receipt.leaf
     claims = (leaf.group_id, leaf.position, leaf.time, leaf.entry, leaf.head)
     if claims != (state.group_id, head.position, head.time, digest, head.head):
         raise VerificationError("the receipt is of another entry", rule="receive.receipt")
-    return head
+    return Placed(item, digest, envelope, head, leaf)
 
 
-def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
-    """Judge an envelope or tombstone at ``head``; returns the conversation after it.
+def receive(facts: Facts, placed: Placed) -> Received:
+    """Judge an envelope or tombstone; returns the conversation after it.
 
     An opening stands by itself: a body that fails leaves the slot's tier 1 in force, and its
     sender mute.
@@ -109,8 +125,9 @@ def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
         BookBehind: the policy log must be read further first; nothing may move until then.
         GlasslockError: the first check that failed, by its own class and rule.
     """
-    gone = item.kind == EntryKind.TOMBSTONE
-    envelope = decode_tombstone(item.data) if gone else decode_envelope(item.data)
+    envelope, head = placed.envelope, placed.head
+    if envelope is None:
+        raise StateError("a handshake is the engine's to judge", rule="receive.kind")
     if envelope.opening is None:
         leaf, chain = _continued(facts, envelope, head)
         state = facts.state
@@ -129,7 +146,7 @@ def receive(facts: Facts, item: EntryItem, head: Head) -> Received:
             )
         except SlotMismatch as failure:
             return Received(_closed(state, header, envelope.digest), leaf, None, failure)
-        _check_receipt(item, header, envelope.opening)
+        _check_receipt(placed.receipt, header, envelope.opening)
         if tier is not None:
             state = replace(state, tiers={**state.tiers, leaf.index: tier})
         chain = Chain(
@@ -164,22 +181,23 @@ def _closed(state: GroupState, header: SlotHeader, last: bytes) -> GroupState:
     )
 
 
-def _check_receipt(item: EntryItem, header: SlotHeader, opening: Opening) -> None:
+def _check_receipt(leaf: ReceiptLeaf, header: SlotHeader, opening: Opening) -> None:
     """Check that the provider acknowledged this seal; what it did not, no quorum could be given."""
-    leaf = decode_receipt(item.receipt).leaf
     if (leaf.seal, leaf.tier1) != (opening.seal_digest, header.tier1):
         raise VerificationError("the receipt is of another seal", rule="receive.seal")
 
 
-def refused(state: GroupState, item: EntryItem) -> GroupState:
+def refused(state: GroupState, placed: Placed) -> GroupState:
     """Return the conversation after an envelope that was refused: its sender is mute for the slot.
 
     The sender's next close will count what was not read here, so it is not compared. What cannot
     even be placed changes nothing.
     """
+    envelope = placed.envelope
+    if envelope is None:
+        return state
     try:
-        envelope = decode_envelope(item.data)
-        leaf = _placed(state, envelope)
+        leaf = _leaf_of(state, envelope)
     except WireError:
         return state
     chains = dict(state.chains)
@@ -188,7 +206,7 @@ def refused(state: GroupState, item: EntryItem) -> GroupState:
     return replace(state, chains=chains, closes={**state.closes, leaf: None})
 
 
-def _placed(state: GroupState, envelope: Envelope) -> int:
+def _leaf_of(state: GroupState, envelope: Envelope | Tombstone) -> int:
     if envelope.opening is not None:
         return decode_slot_header(envelope.opening.slot_header).leaf
     slot = envelope.message_header.slot

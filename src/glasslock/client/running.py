@@ -29,6 +29,7 @@ from glasslock.wire import api
 from glasslock.wire.policy import Policy
 
 T = TypeVar("T")
+Settle = Callable[[Exception | None], None]
 
 TICK_SECONDS: Final = 0.5
 PAUSE: Final = 0.01
@@ -37,6 +38,8 @@ LOG_PAUSES: Final = 60
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 30.0
 EVENTS: Final = 10_000
+# Frames that wait for the session, and so the most that are stored as one step.
+FRAMES: Final = 128
 
 
 class Running:
@@ -54,6 +57,8 @@ class Running:
         self._reading = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS)
         self._futures: dict[int, asyncio.Future[None]] = {}
+        self._commands: list[Callable[[], Settle]] = []
+        self._commanding: asyncio.Task[None] | None = None
         self._stream: ClientStream | None = None
         self.online = asyncio.Event()
         self._failure: GlasslockError | None = None
@@ -106,13 +111,36 @@ class Running:
         self._tasks = []
         if self._stream is not None:
             await self._stream.close()
+        if self._commanding is not None:
+            await asyncio.wait([self._commanding])
 
     async def carry_out(self, command: Callable[[], T]) -> T:
-        """Give the session a command and carry out what follows from it."""
-        async with self._lock:
-            result = command()
-            await self._pump()
-        return result
+        """Give the session a command; returns once what follows from it is stored and sent.
+
+        Raises:
+            StorageError: nothing of it was stored.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._commands.append(lambda: _settled(future, command))
+        if self._commanding is None:
+            self._commanding = asyncio.create_task(self._carry_out_all())
+        return await future
+
+    async def _carry_out_all(self) -> None:
+        """Carry out the commands given at the same time as one step: it is stored once."""
+        while self._commands:
+            async with self._lock:
+                settle = []
+                error: Exception | None = None
+                try:
+                    while self._commands and not self.session.full:
+                        settle.append(self._commands.pop(0)())
+                    await self._pump()
+                except Exception as found:  # noqa: BLE001 - it is handed to every caller
+                    error = found
+                for each in settle:
+                    each(error)
+        self._commanding = None
 
     async def operate(self, begin: Callable[[], int]) -> None:
         """Begin an operation and wait until the session says that it is done.
@@ -165,18 +193,18 @@ class Running:
             self._stream = stream
             self.session.connected()
             await self._pump()
+        frames: asyncio.Queue[bytes | GlasslockError] = asyncio.Queue(FRAMES)
+        reading = asyncio.create_task(_read_frames(stream, frames))
         try:
             while self._stream is stream:
-                frame = api.decode_provider_frame(await stream.receive())
-                async with self._lock:
-                    self.session.received(frame, self.clock.now())
-                    await self._pump()
+                await self._take_in(await _arrived(frames))
                 if self.session.ready:
                     self.online.set()
                     pause = FIRST_PAUSE
         except TransportError:
             return pause
         finally:
+            reading.cancel()
             self.online.clear()
             self._stream = None
             await stream.close()
@@ -184,6 +212,18 @@ class Running:
                 self.session.disconnected()
                 await self._pump()
         return pause
+
+    async def _take_in(self, frames: list[bytes]) -> None:
+        """Take in what has arrived, in order, as one step; what came before a bad frame stands."""
+        async with self._lock:
+            try:
+                for data in frames:
+                    if self.session.full:
+                        await self._pump()
+                    frame = api.decode_provider_frame(data)
+                    self.session.received(frame, self.clock.now())
+            finally:
+                await self._pump()
 
     async def _tick(self) -> None:
         while True:
@@ -348,6 +388,52 @@ async def ask_provider(url: str) -> tuple[bytes, list[Policy]]:
     finally:
         await http.close()
     return read_provider(health, documents)
+
+
+async def _read_frames(stream: ClientStream, to: asyncio.Queue[bytes | GlasslockError]) -> None:
+    """Put frames into ``to`` until the stream ends, and last why it did."""
+    try:
+        while True:
+            await to.put(await stream.receive())
+    except GlasslockError as error:
+        await to.put(error)
+
+
+async def _arrived(frames: asyncio.Queue[bytes | GlasslockError]) -> list[bytes]:
+    """Return all frames that have come, at least one; raises what ended the stream after them."""
+    came: list[bytes] = []
+    item = await frames.get()
+    while isinstance(item, bytes):
+        came.append(item)
+        if frames.empty():
+            return came
+        item = frames.get_nowait()
+    if came:
+        # The room that the reason leaves is its own: nothing is read after it.
+        frames.put_nowait(item)
+        return came
+    raise item
+
+
+def _settled(future: asyncio.Future[T], command: Callable[[], T]) -> Settle:
+    """Run a command whose caller still waits; returns what tells it, once that is stored."""
+    if future.done():
+        return lambda _error: None
+    try:
+        result = command()
+    except Exception as error:  # noqa: BLE001 - it is handed to the caller
+        failure = error
+        return lambda _error: None if future.done() else future.set_exception(failure)
+
+    def settle(error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    return settle
 
 
 def _settle(future: asyncio.Future[None] | None, error: GlasslockError | None) -> None:

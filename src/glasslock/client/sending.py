@@ -17,11 +17,19 @@ from glasslock.mls import Roster
 from glasslock.sealing.body import make_message
 from glasslock.sealing.shares import slot_signed_content
 from glasslock.sealing.slots import chain_start, chain_step, slot_key
+from glasslock.wire import api
 from glasslock.wire.codec import encode
-from glasslock.wire.envelope import Envelope, Opening, Seen, SlotHeader
+from glasslock.wire.envelope import (
+    Envelope,
+    Opening,
+    Seen,
+    SlotHeader,
+    decode_envelope,
+    decode_slot_header,
+)
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy
-from glasslock.wire.shape import Fields, expect_text
+from glasslock.wire.shape import U32, Fields, expect_text
 
 Place = tuple[int, int, int]
 MAX_ACCOUNTS: Final = 10_000
@@ -128,6 +136,28 @@ def write(
     envelope = Envelope(message_header.encoded, body, opening)
     after = replace(sending, key=following, m=sending.m + 1, last=envelope.digest)
     return envelope, replace(state, sending=after), (state.epoch, sending.tau, sending.m)
+
+
+def read_place(data: bytes) -> Place:
+    """Read a stored place; raises ``WireError``."""
+    fields = Fields.of(data, "place", 3)
+    return fields.uint(), fields.uint(U32), fields.uint(U32)
+
+
+def sealed_in(data: bytes, place: bytes | None) -> tuple[bytes | None, bytes | None]:
+    """Return the seal digest and tier 1 that a receipt for an own frame must name.
+
+    ``place`` is the stored one of its message, if it has one.
+    """
+    if place is not None and read_place(place)[2] > 0:
+        return None, None
+    frame = api.decode_device_frame(data)
+    if not isinstance(frame, api.SubmitEnvelope):
+        return None, None
+    opening = decode_envelope(frame.envelope).opening
+    if opening is None:
+        return None, None
+    return opening.seal_digest, decode_slot_header(opening.slot_header).tier1
 
 
 def audience_of(policy: Policy, accounts: Iterable[str]) -> bytes:

@@ -17,7 +17,7 @@ from glasslock.client.conversation import Conversation
 from glasslock.client.events import Failed, MessageSent
 from glasslock.client.membership import Membership
 from glasslock.client.policies import LogEntry, Policies
-from glasslock.client.sending import Draft
+from glasslock.client.sending import Draft, sealed_in
 from glasslock.errors import (
     Conflict,
     Denied,
@@ -26,11 +26,10 @@ from glasslock.errors import (
     VerificationError,
 )
 from glasslock.mls import Device, Engine
-from glasslock.tlog.receipt import verify_receipt
+from glasslock.tlog.receipt import SignedBatches
 from glasslock.wire import api
 from glasslock.wire.codec import encode
 from glasslock.wire.entry import Receipt, decode_receipt, device_next
-from glasslock.wire.envelope import decode_envelope, decode_slot_header
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy
 from glasslock.wire.shape import Fields
@@ -80,6 +79,8 @@ class Session:
         self._next_outgoing = loaded.next_outgoing
         self._random = random
         self._ready: deque[Effects] = deque()
+        # Whether a step waits that must be stored before anything else is done.
+        self.full = False
         self._requests: dict[int, Answer] = {}
         self._next_request = REQUEST_IDS
         self._inbox: deque[api.InboxItem] = deque()
@@ -87,6 +88,7 @@ class Session:
         self._made: list[bytes] = []
         self._made_last_resort: bytes | None = None
         self._publishing = False
+        self._batches = SignedBatches(self._provider_key)
         self.online = False
         self.membership = Membership(self, loaded.invitations)
 
@@ -169,7 +171,7 @@ class Session:
             return
         effects = Effects()
         answer(effects, frame, now)
-        self._ready.append(effects)
+        self.enqueue(effects)
 
     def request(self, make: Callable[[int], api.DeviceFrame], answer: Answer) -> None:
         """Ask the provider something; ``answer`` gets the frame that comes back."""
@@ -192,7 +194,7 @@ class Session:
         self._wanted.extend([False] * count)
 
     def _tell(self, frame: api.DeviceFrame) -> None:
-        self._ready.append(Effects(frames=[frame]))
+        self.enqueue(Effects(frames=[frame]))
 
     # -- policies -----------------------------------------------------------------------------
 
@@ -241,15 +243,15 @@ class Session:
             conversation.stopped = "clock"
             text = "this device's clock and the provider's differ: nothing is sent"
             effects.events.append(Failed(outgoing.group_id, "clock", text))
-        self._ready.append(effects)
+        self.enqueue(effects)
 
     def _check_accepted(self, frame: api.Accepted, outgoing: Outgoing) -> None:
         receipt: Receipt = decode_receipt(frame.receipt)
-        verify_receipt(receipt, self._provider_key)
+        self._batches.verify(receipt)
         leaf = receipt.leaf
         claims = (leaf.group_id, leaf.entry, leaf.position, leaf.time, leaf.head)
         facts = (outgoing.group_id, outgoing.digest, frame.position, frame.time, frame.head)
-        sealed = sealed_in(api.decode_device_frame(outgoing.frame))
+        sealed = sealed_in(outgoing.frame, outgoing.place)
         if claims != facts or (leaf.seal, leaf.tier1) != sealed:
             raise VerificationError("a receipt is of another entry", rule="session.receipt")
 
@@ -265,7 +267,7 @@ class Session:
     def _created(self, outgoing: Outgoing) -> None:
         effects = Effects(settled=[outgoing.number])
         self.membership.created(effects, outgoing.group_id)
-        self._ready.append(effects)
+        self.enqueue(effects)
 
     def _refused(self, frame: api.Refused) -> None:
         outgoing = self._outbox.pop(frame.id)
@@ -279,7 +281,7 @@ class Session:
             draft = conversation.bounced(effects, outgoing.digest)
             if draft is not None:
                 self._remake(effects, conversation, draft, frame)
-        self._ready.append(effects)
+        self.enqueue(effects)
 
     def _remake(
         self, effects: Effects, conversation: Conversation, draft: Draft, frame: api.Refused
@@ -319,7 +321,7 @@ class Session:
             now,
             audience=draft.audience,
         )
-        self._ready.append(Effects(messages=[message]))
+        self.enqueue(Effects(messages=[message]))
         return number
 
     def again(self, group_id: bytes, number: int, content: bytes) -> None:
@@ -333,7 +335,7 @@ class Session:
             raise StateError(f"this conversation has stopped: {conversation.stopped}")
         conversation.drafts.append(Draft(number, content, conversation.audience()))
         change = MessageState(number, "queued", audience=conversation.audience())
-        self._ready.append(Effects(message_states=[change]))
+        self.enqueue(Effects(message_states=[change]))
 
     def conversation(self, group_id: bytes) -> Conversation:
         """Return a conversation; raises ``StateError`` when this device is not in it."""
@@ -348,11 +350,12 @@ class Session:
         for conversation in self.conversations.values():
             conversation.tick(effects, now)
         if not effects.empty:
-            self._ready.append(effects)
+            self.enqueue(effects)
 
     def enqueue(self, effects: Effects) -> None:
         """Add a step made elsewhere."""
         self._ready.append(effects)
+        self.full = self.full or effects.alone
 
     def post(self, effects: Effects, outgoing: Outgoing) -> None:
         """Put something into the outbox and send it."""
@@ -394,16 +397,19 @@ class Session:
     # -- work ---------------------------------------------------------------------------------
 
     def poll(self, now: int) -> Effects | None:
-        """Return the next step, or None when there is nothing to do before something happens."""
-        if self._ready:
-            return self._ready.popleft()
+        """Return the next step, or None when there is nothing to do before something happens.
+
+        What can be stored together is one step: verdicts, commands and what is sent for them.
+        """
+        self._batches = SignedBatches(self._provider_key)
         effects = Effects()
+        self._take_ready(effects)
+        if self._ready or effects.alone:
+            return effects
+        self.full = False
         if self._inbox:
-            item = self._inbox.popleft()
-            self._inbox_seq = item.seq
-            effects.meta["inbox"] = encode((item.seq,))
-            self.membership.inbox(effects, item)
-            effects.frames.append(api.AckInbox(item.seq))
+            if effects.empty:
+                self._read_inbox(effects)
         elif not (self._read(effects, now) or self._prepare(effects, now)):
             self._write(effects, now)
         if not effects.empty:
@@ -412,7 +418,25 @@ class Session:
             return self._ready.popleft()
         return self.membership.retry() or self.membership.due(now)
 
+    def _take_ready(self, effects: Effects) -> None:
+        """Move steps that are ready into ``effects``, up to one that must be stored alone."""
+        while self._ready:
+            if self._ready[0].alone and not effects.empty:
+                return
+            effects.follow(self._ready.popleft())
+            if effects.alone:
+                return
+
+    def _read_inbox(self, effects: Effects) -> None:
+        item = self._inbox.popleft()
+        self._inbox_seq = item.seq
+        effects.meta["inbox"] = encode((item.seq,))
+        self.membership.inbox(effects, item)
+        effects.frames.append(api.AckInbox(item.seq))
+
     def _read(self, effects: Effects, now: int) -> bool:
+        """Read what has come for the groups, up to a commit; says whether a line moved."""
+        moved = False
         for group_id, conversation in self.conversations.items():
             before = conversation.state.head.position
             stored = conversation.read(effects, now, self._next_message)
@@ -421,8 +445,10 @@ class Session:
             position = conversation.state.head.position
             if position > before:
                 effects.frames.append(api.Ack(group_id, position))
-                return True
-        return not effects.empty
+                moved = True
+            if effects.alone:
+                break
+        return moved or effects.alone
 
     def _write(self, effects: Effects, now: int) -> None:
         if not self.online:
@@ -461,16 +487,6 @@ class Session:
 
         self.request(lambda number: api.PutKeyPackages(number, single, last), answer)
         return False
-
-
-def sealed_in(frame: api.DeviceFrame) -> tuple[bytes | None, bytes | None]:
-    """Return the seal digest and tier 1 that a receipt for ``frame`` must name."""
-    if not isinstance(frame, api.SubmitEnvelope):
-        return None, None
-    opening = decode_envelope(frame.envelope).opening
-    if opening is None:
-        return None, None
-    return opening.seal_digest, decode_slot_header(opening.slot_header).tier1
 
 
 def read_line(data: bytes) -> tuple[int, bytes]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Final
 
 from glasslock.client.changes import Effects, Outgoing, Row
 from glasslock.client.conversation import HEADS, Conversation
 from glasslock.client.letters import Letters
 from glasslock.client.policies import Policies
-from glasslock.client.sending import Draft, Place
+from glasslock.client.sending import Draft, read_place
 from glasslock.client.session import Loaded, read_line
 from glasslock.client.state import GroupState, decode_state
 from glasslock.errors import StorageError
@@ -25,7 +26,7 @@ from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.follow import Replica
 from glasslock.wire import api
 from glasslock.wire.policy import Policy, decode_policy
-from glasslock.wire.shape import DIGEST, U32, Fields
+from glasslock.wire.shape import DIGEST, Fields
 
 DEVICE_SCOPE: Final = b""
 
@@ -155,13 +156,13 @@ class Store:
             written.confirm()
 
     def _put_rows(self, rows: Sequence[Row]) -> None:
-        for scope, key, value in rows:
-            if value is None:
-                self._db.execute("DELETE FROM mls_rows WHERE scope = ? AND key = ?", (scope, key))
+        # In their order: a later row may put back what an earlier one deleted.
+        for gone, run in groupby(rows, key=lambda row: row[2] is None):
+            if gone:
+                places = [(scope, key) for scope, key, _ in run]
+                self._db.executemany("DELETE FROM mls_rows WHERE scope = ? AND key = ?", places)
             else:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO mls_rows VALUES (?, ?, ?)", (scope, key, value)
-                )
+                self._db.executemany("INSERT OR REPLACE INTO mls_rows VALUES (?, ?, ?)", run)
 
     def _put_states(self, effects: Effects) -> None:
         for group_id, state in effects.states.items():
@@ -206,14 +207,14 @@ class Store:
         )
 
     def _put_heads(self, effects: Effects) -> None:
-        for group_id, position, head in effects.heads:
-            self._db.execute(
-                "INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (group_id, position, head)
-            )
-            self._db.execute(
-                "DELETE FROM heads WHERE group_id = ? AND position <= ?",
-                (group_id, position - HEADS),
-            )
+        if not effects.heads:
+            return
+        self._db.executemany("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", effects.heads)
+        newest = {group_id: position for group_id, position, _ in effects.heads}
+        self._db.executemany(
+            "DELETE FROM heads WHERE group_id = ? AND position <= ?",
+            [(group_id, position - HEADS) for group_id, position in newest.items()],
+        )
 
     def _put_rest(self, effects: Effects) -> None:
         self._db.executemany(
@@ -300,7 +301,7 @@ class Store:
         for item in self._outbox():
             if item.group_id == state.group_id and item.message in sent:
                 draft = sent[item.message]
-                conversation.in_flight[item.digest] = replace(draft, place=_place(item.place))
+                conversation.in_flight[item.digest] = _placed(draft, item.place)
         conversation.own = set(self._unread(state))
         return conversation
 
@@ -388,11 +389,8 @@ def _number(data: bytes | None) -> int:
     return number
 
 
-def _place(data: bytes | None) -> Place | None:
-    if data is None:
-        return None
-    fields = Fields.of(data, "place", 3)
-    return fields.uint(), fields.uint(U32), fields.uint(U32)
+def _placed(draft: Draft, place: bytes | None) -> Draft:
+    return draft if place is None else replace(draft, place=read_place(place))
 
 
 def _inbox_item(data: bytes) -> api.InboxItem:

@@ -86,9 +86,14 @@ class Roster:
     leaves: tuple[Leaf, ...]
 
     @classmethod
-    def of(cls, members: Iterable[MemberFacts]) -> Roster:
-        """Read all members; raises ``WireError``."""
-        return cls(tuple(sorted((Leaf.of(m) for m in members), key=lambda leaf: leaf.index)))
+    def of(cls, members: Iterable[MemberFacts], before: Roster | None = None) -> Roster:
+        """Read all members; raises ``WireError``.
+
+        ``before`` is the roster of an earlier epoch: a leaf that says the same is not read anew.
+        """
+        known = {leaf.index: leaf for leaf in before.leaves} if before else {}
+        leaves = (_leaf(member, known.get(member.leaf)) for member in members)
+        return cls(tuple(sorted(leaves, key=lambda leaf: leaf.index)))
 
     @cached_property
     def _by_index(self) -> dict[int, Leaf]:
@@ -116,6 +121,14 @@ class Roster:
             if leaf.device == device:
                 return leaf
         raise Denied("this device is not in the group", rule="roster.device")
+
+
+def _leaf(member: MemberFacts, known: Leaf | None) -> Leaf:
+    # The credential holds the identity, and the engine gives both from one leaf.
+    same = known is not None and known.credential == member.credential
+    if known is None or not same or known.signer != member.signature_key:
+        return Leaf.of(member)
+    return known
 
 
 def credential_digest(credential: bytes) -> bytes:

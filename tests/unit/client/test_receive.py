@@ -11,8 +11,9 @@ from glasslock.client.receive import (
     Facts,
     ForkedStream,
     Muted,
+    Placed,
     Received,
-    next_head,
+    place,
     receive,
     refused,
 )
@@ -24,7 +25,7 @@ from glasslock.mls import Device, Leaf, Roster, credential_digest
 from glasslock.sealing.body import BodyCommitment
 from glasslock.sealing.slots import SlotErased, SlotTree
 from glasslock.signing import SigningKey
-from glasslock.tlog.receipt import make_receipts
+from glasslock.tlog.receipt import SignedBatches, make_receipts
 from glasslock.wire.api import EntryItem
 from glasslock.wire.entry import Head, ReceiptLeaf
 from glasslock.wire.envelope import Close, Envelope, Opening, Seen, SlotHeader, decode_slot_header
@@ -45,6 +46,10 @@ def leaf(index: int) -> Leaf:
     credential = device.identity()
     signer = KEYS[index].public
     return Leaf(index, device, signer, credential, credential_digest(credential))
+
+
+def placed_at(state: GroupState, item: EntryItem) -> Placed:
+    return place(state, SignedBatches(POLICY.provider_key), item)
 
 
 ROSTER = Roster((leaf(0), leaf(1)))
@@ -94,8 +99,8 @@ class Line:
 
     def read(self, item: EntryItem) -> Received:
         """Bob takes an entry in, as a session does."""
-        head = next_head(self.bob, POLICY, item)
-        found = receive(self.facts, item, head)
+        placed = placed_at(self.bob, item)
+        found, head = receive(self.facts, placed), placed.head
         self.bob = replace(found.state, head=head)
         self.alice = replace(self.alice, head=head)
         self.heads[head.position] = head.head
@@ -133,7 +138,7 @@ def test_an_entry_at_another_place_is_a_gap(away: int) -> None:
     good = line.item(line.envelope())
     item = EntryItem(good.position + away, good.time, good.kind, good.data, good.receipt)
     with pytest.raises(VerificationError) as caught:
-        next_head(line.bob, POLICY, item)
+        placed_at(line.bob, item)
     assert caught.value.rule == "receive.position"
 
 
@@ -141,7 +146,7 @@ def test_a_receipt_is_the_providers_and_of_this_entry() -> None:
     line = Line()
     one = line.envelope(b"one")
     with pytest.raises(BadSignature):
-        next_head(line.bob, POLICY, line.item(one, MALLORY))
+        placed_at(line.bob, line.item(one, MALLORY))
     good, other = line.item(one), line.item(line.envelope(b"two"))
     for changed in (
         EntryItem(good.position, good.time, good.kind, good.data, other.receipt),
@@ -149,11 +154,11 @@ def test_a_receipt_is_the_providers_and_of_this_entry() -> None:
         EntryItem(good.position, good.time, good.kind, other.data, good.receipt),
     ):
         with pytest.raises(VerificationError) as caught:
-            next_head(line.bob, POLICY, changed)
+            placed_at(line.bob, changed)
         assert caught.value.rule == "receive.receipt"
     elsewhere = replace(line.bob, group_id=b"another group")
     with pytest.raises(VerificationError) as caught:
-        next_head(elsewhere, POLICY, good)
+        placed_at(elsewhere, good)
     assert caught.value.rule == "receive.receipt"
 
 
@@ -302,7 +307,7 @@ def test_after_a_refused_envelope_a_sender_is_mute_too() -> None:
     line = Line()
     line.say(b"one")
     kept = line.item(line.envelope(b"two"))
-    line.bob = refused(line.bob, kept)
+    line.bob = refused(line.bob, placed_at(line.bob, kept))
     with pytest.raises(Muted):
         line.read(kept)
 

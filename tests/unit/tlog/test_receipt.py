@@ -6,7 +6,7 @@ import pytest
 
 from glasslock.errors import BadSignature, LogInconsistent, WireError
 from glasslock.signing import SigningKey
-from glasslock.tlog.receipt import make_receipts, verify_receipt
+from glasslock.tlog.receipt import SignedBatches, make_receipts, verify_receipt
 from glasslock.wire.entry import Head, ReceiptLeaf, decode_receipt
 
 KEY = SigningKey.from_seed(bytes(range(32)))
@@ -45,6 +45,15 @@ def test_a_changed_receipt_is_refused() -> None:
         verify_receipt(receipt, SigningKey.from_seed(bytes(32)).public)
     with pytest.raises(WireError):
         decode_receipt(replace(receipt, index=5).encode())
+
+
+def test_a_batch_that_was_signed_vouches_for_no_other_signature() -> None:
+    one, other = make_receipts(leaves(2), KEY.sign)
+    batches = SignedBatches(KEY.public)
+    batches.verify(one)
+    batches.verify(other)
+    with pytest.raises(BadSignature):
+        batches.verify(replace(other, signature=bytes(64)))
 
 
 def test_time_never_runs_back() -> None:
