@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from glasslock.lab.attacks import log, network, quorum, sender, server
+from glasslock.lab.attacks import authority, desk, keyholder, log, network, quorum, sender, server
 from glasslock.lab.scenario import Scenario
 
 ALL: Final[tuple[Scenario, ...]] = (
     *server.SCENARIOS,
     *network.SCENARIOS,
     *sender.SCENARIOS,
+    *keyholder.SCENARIOS,
     *quorum.SCENARIOS,
+    *desk.SCENARIOS,
+    *authority.SCENARIOS,
     *log.SCENARIOS,
 )
 

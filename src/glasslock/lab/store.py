@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,12 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from glasslock import hpke
 from glasslock.client import Client
+from glasslock.errors import VerificationError
 from glasslock.keyholder.running import Keyholder
 from glasslock.provider.archive import read_digests
 from glasslock.sealing.body import open_body
+from glasslock.sealing.releasing import take_share, unlock
+from glasslock.sealing.seal import share_commitment
 from glasslock.sealing.shares import (
     Share,
+    SharesMissing,
     SlotFacts,
     VerifiedSlot,
     combine,
@@ -26,6 +32,7 @@ from glasslock.sealing.slots import chain_start, chain_step
 from glasslock.wire.codec import decode
 from glasslock.wire.envelope import Envelope, decode_envelope, decode_slot_header
 from glasslock.wire.policy import Policy
+from glasslock.wire.release import Release
 
 # Public, or what others sealed to keys that are looked for here.
 _GIVEN = frozenset({"entries", "logs", "issued", "manifest"})
@@ -204,3 +211,43 @@ def everything(database: Path) -> list[bytes]:
         for value in row
         if isinstance(value, bytes)
     ]
+
+
+def opened_by_release(
+    slots: Sequence[StolenSlot],
+    policy: Policy,
+    releases: Iterable[Release],
+    agency: hpke.DecryptionKey,
+    court: hpke.DecryptionKey,
+) -> tuple[list[bytes], set[int]]:
+    """Return what two case keys open of ``slots`` by releases, and which seats gave false shares.
+
+    Each share is held against the commitment in the sender's seal by this function itself.
+    """
+    shares: dict[bytes, dict[int, Share]] = {}
+    false: set[int] = set()
+    verified = {slot.header.digest: (slot, each) for slot, each in _verified(slots, policy)}
+    for release in releases:
+        with contextlib.suppress(VerificationError):
+            unlocked = unlock(release, agency, court)
+            for part in release.slots:
+                share = take_share(release, unlocked, part)
+                row = verified[part.slot][0].seal.rows[share.seat]
+                own = share_commitment(part.slot, share.seat, share.blind, share.share)
+                if row is not None and row.commit == own:
+                    shares.setdefault(part.slot, {})[share.seat] = share
+                else:
+                    false.add(share.seat)
+    contents: list[bytes] = []
+    for digest, found in shares.items():
+        slot, stolen = verified[digest]
+        with contextlib.suppress(SharesMissing):
+            contents += stolen.contents(combine(slot, found))
+    return contents, false
+
+
+def _verified(
+    slots: Sequence[StolenSlot], policy: Policy
+) -> Iterator[tuple[VerifiedSlot, StolenSlot]]:
+    for each in slots:
+        yield verify_slot(each.facts, policy), each

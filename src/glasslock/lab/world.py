@@ -49,6 +49,7 @@ from glasslock.wire.labels import Label
 from glasslock.wire.order import Grant, IssuedOrder, Order, countersigned_content, entry_digest
 from glasslock.wire.policy import Policy
 from glasslock.wire.record import AGENCY, COUNTERSIGNER, ISSUING, REGISTRY, encode_record
+from glasslock.wire.release import Release, decode_release
 
 PATIENCE: Final = 30.0
 ROUNDS: Final = 40
@@ -263,6 +264,17 @@ class World:
         finally:
             await http.close()
         return msgspec.msgpack.decode(answer, type=api.OrderVerdict)
+
+    async def ask(self, issued: IssuedOrder) -> api.OrderVerdict:
+        """Hand an order in, and have the witnesses sign the logs at that time."""
+        verdict = await self.submit(issued)
+        await self.logs.tick()
+        return verdict
+
+    async def released(self, count: int) -> list[Release]:
+        """Have keyholders work until a desk has ``count`` releases; returns all of them."""
+        await self.rounds(lambda: len(self.inbox.bodies) >= count)
+        return [decode_release(body) for body in self.inbox.bodies]
 
     async def ledger(self) -> Ledger:
         """Read the whole orders log as a stranger does."""
