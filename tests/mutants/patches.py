@@ -57,12 +57,20 @@ class Mutant:
             if hunk.path not in texts and not file.is_file():
                 raise StaleMutantError(f"{self.name}: there is no {hunk.path}")
             text = texts.get(hunk.path) or file.read_text(encoding="utf-8")
-            found = ("\n" + text).count("\n" + hunk.before)
-            if found != 1:
-                raise StaleMutantError(f"{self.name}: {hunk.path} has its lines {found} times")
-            changed = ("\n" + text).replace("\n" + hunk.before, "\n" + hunk.after)
-            texts[hunk.path] = changed[1:]
+            found = [at for at in _starts(text) if text.startswith(hunk.before, at)]
+            if len(found) != 1:
+                raise StaleMutantError(f"{self.name}: {hunk.path} has its lines {len(found)} times")
+            end = found[0] + len(hunk.before)
+            texts[hunk.path] = text[: found[0]] + hunk.after + text[end:]
         return texts
+
+
+def _starts(text: str) -> Iterator[int]:
+    """Yield where each line begins."""
+    at = 0
+    for line in text.splitlines(keepends=True):
+        yield at
+        at += len(line)
 
 
 def read_mutant(path: Path) -> Mutant:

@@ -211,6 +211,7 @@ def granted_slots(world: World, order: Order) -> list[Slot]:
 def make_manifest(world: World, order: Order) -> Manifest:
     """What an honest provider lists of the granted lines."""
     slots = granted_slots(world, order)
+    granted, after = {id(slot) for slot in slots}, _following(world)
     tier1s: list[KeptTier1] = []
     numbers: dict[bytes, int] = {}
     kept, nexts = [], []
@@ -224,8 +225,8 @@ def make_manifest(world: World, order: Order) -> Manifest:
         number = numbers[slot.tier1.digest]
         group_id = slot.header.group_id
         kept.append(KeptSlot(group_id, slot.position, first, slot.seal.encoded, number))
-        following = _after(world, slot)
-        if following is not None and following not in slots:
+        following = after.get(id(slot))
+        if following is not None and id(following) not in granted:
             assert following.first is not None
             nexts.append(
                 NextSlot(group_id, following.position, following.first.tombstone().encode())
@@ -243,14 +244,16 @@ def make_manifest(world: World, order: Order) -> Manifest:
     return decode_manifest(made.encoded)
 
 
-def _after(world: World, slot: Slot) -> Slot | None:
-    mine = [
-        s
-        for s in world.slots
-        if (s.header.group_id, s.sender) == (slot.header.group_id, slot.sender)
-    ]
-    at = mine.index(slot)
-    return mine[at + 1] if at + 1 < len(mine) else None
+def _following(world: World) -> dict[int, Slot]:
+    """Return the next slot of the same sender in the same group, by the id of the one before."""
+    last: dict[tuple[bytes, bytes], Slot] = {}
+    after: dict[int, Slot] = {}
+    for slot in world.slots:
+        place = (slot.header.group_id, slot.sender.device)
+        if place in last:
+            after[id(last[place])] = slot
+        last[place] = slot
+    return after
 
 
 def _line(world: World, order: Order, group_id: bytes) -> GroupLine:

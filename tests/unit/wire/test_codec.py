@@ -19,7 +19,12 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("rule", "data"), [(r, d) for r, many in WRONG.items() for d in many])
+CASES = [(rule, at, data) for rule, many in WRONG.items() for at, data in enumerate(many)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "data"), [(r, d) for r, _, d in CASES], ids=[f"{r}-{at}" for r, at, _ in CASES]
+)
 def test_another_spelling_is_refused(rule: str, data: bytes) -> None:
     with pytest.raises(WireError) as caught:
         decode(data, limit=8 if rule == "codec.length" else 64)
