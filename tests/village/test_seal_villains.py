@@ -72,6 +72,10 @@ async def meet(place: AccessVillage, policy: Policy) -> tuple[bytes, Client, lis
     ]
     group = await mallory.create_conversation(["alice", "bob"], policy)
     await place.accept(group, *others)
+    # Who writes before reading that somebody joined is asked first.
+    here = mallory._session.conversations[group]
+    talks = [client._session.conversations[group] for client in others]
+    await until(lambda: all(talk.state.epoch == here.state.epoch for talk in talks))
     return group, mallory, others
 
 
