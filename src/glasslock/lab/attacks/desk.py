@@ -109,7 +109,7 @@ async def second_case(world: World, rng: Random) -> Evidence:
 SCENARIOS: Final = (
     Scenario(
         "desk-alone",
-        44,
+        30,
         Actor.DESK,
         "every release of an order, and one of the two case keys",
         "to open without the other body",
