@@ -9,7 +9,8 @@ import typer
 
 from glasslock.cli import output
 from glasslock.errors import ConfigError
-from glasslock.monitor.report import Entry, bodies, report
+from glasslock.monitor.replay import Entry, bodies
+from glasslock.monitor.report import report
 from glasslock.runtime.clock import SystemClock
 from glasslock.runtime.files import read_limited
 from glasslock.runtime.http import HttpClient, fetch

@@ -8,39 +8,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from glasslock.errors import GlasslockError, WireError
+from glasslock.errors import GlasslockError
+from glasslock.monitor.replay import (
+    ORDERS,
+    OTHER,
+    POLICY,
+    Bodies,
+    Entry,
+    kind_of,
+    replay_orders,
+)
 from glasslock.orders.authority import Register
-from glasslock.orders.ledger import Ledger, OrderRecord
+from glasslock.orders.commitment import count_bucket
+from glasslock.orders.ledger import OrderRecord
 from glasslock.sealing.book import PolicyBook
 from glasslock.sealing.roster import vet_revocation
-from glasslock.wire.leaf import (
-    DoneLeaf,
-    IntentLeaf,
-    RefusalLeaf,
-    ReportLeaf,
-    SignedLeaf,
-    decode_leaf,
-)
+from glasslock.wire.leaf import DoneLeaf, IntentLeaf, RefusalLeaf, ReportLeaf
 from glasslock.wire.order import entry_digest
-from glasslock.wire.record import ISSUING, encode_record, split_entry
-
-Entry: TypeAlias = tuple[int, int, bytes]
-
-POLICY_TYPES: Final = frozenset({"policy", "period-key", "period-proof", "period-end", "authority"})
-ORDERS_TYPES: Final = frozenset(
-    {
-        "order",
-        "intent",
-        "done",
-        "refusal",
-        "report",
-        "ingest",
-        "unauthenticated",
-        "disclosure",
-    }
-)
+from glasslock.wire.record import encode_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,60 +39,15 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Bodies:
-    """Whose keys may say what in an orders log, by a policy log: providers, seats, authorities."""
-
-    providers: frozenset[bytes]
-    seats: frozenset[bytes]
-    issuing: frozenset[bytes]
-
-    def may(self, signed: SignedLeaf) -> bool:
-        """Say whether a leaf is by somebody whose place it is."""
-        match signed.leaf:
-            case IntentLeaf() | DoneLeaf():
-                return signed.key in self.seats
-            case RefusalLeaf(seat=seat) if seat is not None:
-                return signed.key in self.seats
-            case ReportLeaf():
-                return signed.key in self.issuing
-        return signed.key in self.providers
-
-
-def bodies(entries: Sequence[Entry]) -> Bodies:
-    """Return who may act in orders, by all entries of a policy log."""
-    book = PolicyBook()
-    for index, when, entry in entries:
-        book.add(entry, index, when)
-    policies = [logged.record.signed.policy for logged in book.policies.values()]
-    records = [each.record for each in book.authorities]
-    registered = [each for policy in policies for each in Register(policy, records).all()]
-    return Bodies(
-        frozenset(policy.provider_key for policy in policies),
-        frozenset(
-            seat.signing_key for policy in policies if policy.access for seat in policy.access.seats
-        ),
-        frozenset(each.key for each in registered if each.record.role == ISSUING),
-    )
-
-
 def report(entries: Sequence[Entry], time: int, known: Bodies | None = None) -> Report:
     """Return the report of a log seen whole at ``time`` by its witnesses' clocks.
 
     With ``known``, leaves of an orders log by anybody else are counted as ``strangers`` only.
     """
-    types = Counter(_type(entry) for _, _, entry in entries)
-    policy, orders = (sum(types[name] for name in names) for names in (POLICY_TYPES, ORDERS_TYPES))
-    if not policy and not orders:
-        return Report("other", {})
-    return policy_report(entries, time) if policy > orders else orders_report(entries, time, known)
-
-
-def _type(entry: bytes) -> str:
-    try:
-        return split_entry(entry)[0]
-    except WireError:
-        return ""
+    kind = kind_of(entries)
+    if kind == POLICY:
+        return policy_report(entries, time)
+    return orders_report(entries, time, known) if kind == ORDERS else Report(OTHER, {})
 
 
 def policy_report(entries: Sequence[Entry], time: int) -> Report:
@@ -152,7 +94,7 @@ def policy_report(entries: Sequence[Entry], time: int) -> Report:
         }
         for key in book.keys
     ]
-    return Report("policy", facts, rows)
+    return Report(POLICY, facts, rows)
 
 
 def _held(book: PolicyBook) -> int:
@@ -166,14 +108,7 @@ def orders_report(entries: Sequence[Entry], time: int, known: Bodies | None = No
     ``exceeding`` counts orders of which more slots were reported opened than they name, as far as
     buckets tell; ``unannounced`` counts releases that no intent of the same key came before.
     """
-    ledger = Ledger()
-    strangers = 0
-    for index, when, entry in entries:
-        if known is not None and _strange(entry, known):
-            strangers += 1
-        else:
-            ledger.add(entry, index, when)
-    ledger.seen(time)
+    ledger, strangers = replay_orders(entries, time, known)
     rows = [_order_row(record, overdue=ledger.overdue(record)) for record in ledger.orders.values()]
     rules = Counter(
         said.leaf.rule
@@ -194,17 +129,11 @@ def orders_report(entries: Sequence[Entry], time: int, known: Bodies | None = No
     }
     if known is not None:
         facts["strangers"] = strangers
-    return Report("orders", facts, rows)
+    return Report(ORDERS, facts, rows)
 
 
-def _strange(entry: bytes, known: Bodies) -> bool:
-    try:
-        leaf = decode_leaf(entry)
-    except WireError:
-        return False
-    return isinstance(leaf, SignedLeaf) and not known.may(leaf)
-
-
+# Read by the agency; released by at least one keyholder; refused by whoever answered; unanswered.
+OPENED, RELEASED, REFUSED, WAITING = OUTCOMES = ("opened", "released", "refused", "waiting")
 _SUMMED: Final = ("intents", "done", "unannounced", "refusals", "reports")
 
 
@@ -217,7 +146,6 @@ def _order_row(record: OrderRecord, *, overdue: bool) -> dict[str, Any]:
             intents.add((said.key, said.leaf.seat, said.leaf.release))
         elif isinstance(said.leaf, DoneLeaf):
             unannounced += (said.key, said.leaf.seat, said.leaf.release) not in intents
-    reported = [said.leaf.slots for said in record.said if isinstance(said.leaf, ReportLeaf)]
     return {
         "order": record.index,
         "time": record.time,
@@ -231,7 +159,28 @@ def _order_row(record: OrderRecord, *, overdue: bool) -> dict[str, Any]:
         "unannounced": unannounced,
         "refusals": kinds["refusal"],
         "reports": kinds["report"],
-        "exceeding": any(slots > record.leaf.slots for slots in reported),
+        "exceeding": _most_opened(record) > record.leaf.slots,
         "disclosed": record.disclosed is not None,
         "overdue": overdue,
+        "outcome": outcome(record),
     }
+
+
+def _most_opened(record: OrderRecord) -> int:
+    """Return the bucket of the most slots that anybody says were opened by an order."""
+    said = [each.leaf for each in record.said]
+    buckets = [leaf.slots for leaf in said if isinstance(leaf, ReportLeaf)]
+    buckets += [count_bucket(leaf.slots) for leaf in said if isinstance(leaf, DoneLeaf)]
+    return max(buckets, default=0)
+
+
+def outcome(record: OrderRecord) -> str:
+    """Return how far an order came: one of ``OUTCOMES``."""
+    said = [each.leaf for each in record.said]
+    if any(isinstance(leaf, ReportLeaf) for leaf in said):
+        return OPENED
+    if any(isinstance(leaf, IntentLeaf) for leaf in said):
+        return RELEASED
+    if any(isinstance(leaf, RefusalLeaf) for leaf in said):
+        return REFUSED
+    return WAITING

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from glasslock.monitor.report import Bodies, Entry, report
+from glasslock.monitor.replay import Bodies, Entry
+from glasslock.monitor.report import report
 from glasslock.orders.ledger import sign_leaf
 from glasslock.signing import SigningKey
 from glasslock.wire.leaf import (

@@ -1,0 +1,132 @@
+"""Logs replayed by somebody who has no part in them: who may act, and what became of each order.
+
+Fed with verified entries (index, witnessed time, bytes). Knows no log, no proof and no clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from glasslock.errors import WireError
+from glasslock.orders.authority import Register
+from glasslock.orders.ledger import Ledger
+from glasslock.sealing.book import PolicyBook
+from glasslock.wire.leaf import (
+    DoneLeaf,
+    IntentLeaf,
+    RefusalLeaf,
+    ReportLeaf,
+    SignedLeaf,
+    decode_leaf,
+)
+from glasslock.wire.policy import Seat
+from glasslock.wire.record import ISSUING, split_entry
+
+Entry: TypeAlias = tuple[int, int, bytes]
+
+POLICY: Final = "policy"
+ORDERS: Final = "orders"
+OTHER: Final = "other"
+_POLICY_TYPES: Final = frozenset(
+    {"policy", "period-key", "period-proof", "period-end", "authority"}
+)
+_ORDERS_TYPES: Final = frozenset(
+    {
+        "order",
+        "intent",
+        "done",
+        "refusal",
+        "report",
+        "ingest",
+        "unauthenticated",
+        "disclosure",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Whose keys may say what in an orders log, by a policy log: providers, seats, authorities.
+
+    ``names`` are the legal persons behind the seats, by signing key.
+    """
+
+    providers: frozenset[bytes]
+    seats: frozenset[bytes]
+    issuing: frozenset[bytes]
+    names: dict[bytes, str] = field(default_factory=dict)
+
+    def may(self, signed: SignedLeaf) -> bool:
+        """Say whether a leaf is by somebody whose place it is."""
+        match signed.leaf:
+            case IntentLeaf() | DoneLeaf():
+                return signed.key in self.seats
+            case RefusalLeaf(seat=seat) if seat is not None:
+                return signed.key in self.seats
+            case ReportLeaf():
+                return signed.key in self.issuing
+        return signed.key in self.providers
+
+
+def kind_of(entries: Sequence[Entry]) -> str:
+    """Return what a log is by what stands in it: ``POLICY``, ``ORDERS`` or ``OTHER``."""
+    types = Counter(_type(entry) for _, _, entry in entries)
+    policy = sum(types[name] for name in _POLICY_TYPES)
+    orders = sum(types[name] for name in _ORDERS_TYPES)
+    if not policy and not orders:
+        return OTHER
+    return POLICY if policy > orders else ORDERS
+
+
+def _type(entry: bytes) -> str:
+    try:
+        return split_entry(entry)[0]
+    except WireError:
+        return ""
+
+
+def bodies(entries: Sequence[Entry]) -> Bodies:
+    """Return who may act in orders, by all entries of a policy log."""
+    book = PolicyBook()
+    for index, when, entry in entries:
+        book.add(entry, index, when)
+    policies = [logged.record.signed.policy for logged in book.policies.values()]
+    records = [each.record for each in book.authorities]
+    registered = [each for policy in policies for each in Register(policy, records).all()]
+    seats: list[Seat] = [s for policy in policies if policy.access for s in policy.access.seats]
+    return Bodies(
+        frozenset(policy.provider_key for policy in policies),
+        frozenset(seat.signing_key for seat in seats),
+        frozenset(each.key for each in registered if each.record.role == ISSUING),
+        {seat.signing_key: seat.legal_person for seat in seats},
+    )
+
+
+def replay_orders(
+    entries: Sequence[Entry], time: int, known: Bodies | None = None
+) -> tuple[Ledger, int]:
+    """Return an orders log seen whole at ``time``, and how many leaves were by strangers.
+
+    With ``known``, a leaf by anybody whose place it is not counts as a stranger's and for nothing
+    else; without, every signed leaf counts.
+    """
+    ledger = Ledger()
+    strangers = 0
+    for index, when, entry in entries:
+        if known is not None and _strange(entry, known):
+            strangers += 1
+        else:
+            ledger.add(entry, index, when)
+    ledger.seen(time)
+    return ledger, strangers
+
+
+def _strange(entry: bytes, known: Bodies) -> bool:
+    try:
+        leaf = decode_leaf(entry)
+    except WireError:
+        return False
+    return isinstance(leaf, SignedLeaf) and not known.may(leaf)
