@@ -3,7 +3,8 @@
     python -m tests.bench.loadgen SCENE --url URL [--pid PID] [--talks N] [--readers N]
         [--messages N] [--outstanding N] [--rate PER_SECOND] [--devices N]
 
-Prints one JSON object. SCENE: converse (one to one with --readers 1), catch-up, storm, idle.
+Prints one JSON object. SCENE: converse (one to one with --readers 1), catch-up, storm, idle; and
+against the bare relay: relay, relay-idle. With a rate, conversations are played in open loop.
 """
 
 from __future__ import annotations
@@ -17,20 +18,23 @@ import uvloop
 
 from tests.bench import loadgen_scenes as scenes
 from tests.bench.loadgen_people import Place
+from tests.bench.loadgen_relay import relay, relay_idle
+
+SCENES = ("converse", "catch-up", "storm", "idle", "relay", "relay-idle")
 
 
 async def play(options: argparse.Namespace) -> scenes.Figures:
     """Play the scene that was asked for."""
+    load = scenes.Load(
+        options.talks, options.readers, options.messages, options.outstanding, options.rate
+    )
+    if options.scene == "relay":
+        return await relay(options.url, load)
+    if options.scene == "relay-idle":
+        return await relay_idle(options.url, options.devices, options.pid)
     place = await Place.at(options.url)
     match options.scene:
         case "converse":
-            load = scenes.Load(
-                options.talks,
-                options.readers,
-                options.messages,
-                options.outstanding,
-                options.rate,
-            )
             return await scenes.converse(place, load)
         case "catch-up":
             return await scenes.catch_up(place, options.messages)
@@ -43,7 +47,7 @@ async def play(options: argparse.Namespace) -> scenes.Figures:
 def main() -> int:
     """Play and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scene", choices=("converse", "catch-up", "storm", "idle"))
+    parser.add_argument("scene", choices=SCENES)
     parser.add_argument("--url", required=True)
     parser.add_argument("--pid", type=int, default=0)
     parser.add_argument("--talks", type=int, default=20)
