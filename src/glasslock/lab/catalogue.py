@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from glasslock.lab.attacks import authority, desk, keyholder, log, network, quorum, sender, server
+from glasslock.lab.attacks import (
+    authority,
+    desk,
+    keyholder,
+    log,
+    network,
+    quorum,
+    sender,
+    server,
+    witness,
+)
 from glasslock.lab.scenario import Scenario
 
 ALL: Final[tuple[Scenario, ...]] = (
@@ -16,6 +26,7 @@ ALL: Final[tuple[Scenario, ...]] = (
     *desk.SCENARIOS,
     *authority.SCENARIOS,
     *log.SCENARIOS,
+    *witness.SCENARIOS,
 )
 
 
