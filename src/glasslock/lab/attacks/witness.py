@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from random import Random
 from typing import Final
 
+from glasslock.errors import TransportError
 from glasslock.lab.attacks.log import FORK, stranger, witnessed_forks
 from glasslock.lab.evidence import Evidence
 from glasslock.lab.logs import NEEDED, ORDERS, WITNESSES
 from glasslock.lab.rogue import Rogue, served
 from glasslock.lab.scenario import Actor, Expected, Outcome, Scenario
-from glasslock.lab.store import copied, opened_by_release, stolen_slots
+from glasslock.lab.store import copied, opened_by_release, read_by, stolen_slots
 from glasslock.lab.world import World
 from glasslock.orders.ledger import Ledger
 from glasslock.runtime.keys import load_seed
+from glasslock.wire.release import decode_release
 
 LAST: Final = WITNESSES - 1
+UNSEEN_ROUNDS: Final = 3
 
 
 async def hide_order(world: World, rng: Random, stolen: Collection[int]) -> Evidence:
@@ -69,6 +73,39 @@ def _orders_in(entries: list[bytes]) -> set[str]:
     return {"an order, in what a stranger reads" for _ in ledger.orders}
 
 
+async def silent(world: World, rng: Random) -> Evidence:
+    """Too few witnesses sign: an order with every right signature waits for the rest of them."""
+    found = Evidence()
+    content, later = found.plant(rng, "content"), found.sample(rng, "later")
+    group, (alice, bob) = await world.talk("alice", "bob")
+    await world.write(group, alice, content, bob)
+    world.clock.offset += 2 * world.policy.clocks.slot_seconds
+    for number in range(NEEDED - 1, WITNESSES):
+        await world.logs.witnesses[number].stop()
+    issued = world.issue(world.order(world.grant(group, "alice")))
+    # The provider answers when the order stands in its log, and that may be never.
+    with contextlib.suppress(TransportError):
+        await world.submit(issued)
+    world.open_keyholders()
+    for _ in range(UNSEEN_ROUNDS):
+        for daemon in world.daemons:
+            await daemon.round()
+    keys = (world.bodies.agency, world.bodies.court)
+    slots = stolen_slots(copied(world.database, world.folder / "copy"))
+    early = [decode_release(body) for body in world.inbox.bodies]
+    found.take("opened without a quorum", *opened_by_release(slots, world.policy, early, *keys)[0])
+    found.fact(f"releases without a quorum: {len(early)}")
+    await world.write(group, alice, later, bob)
+    found.control("people write on in the meantime", "later", read_by(bob, group))
+    for number in range(NEEDED - 1, WITNESSES):
+        await world.logs.start_witness(number)
+    await world.ask(issued)
+    releases = await world.released(world.plan.seats)
+    now, _ = opened_by_release(slots, world.policy, releases, *keys)
+    found.control("with the quorum back, the same order opens it", "content", now)
+    return found
+
+
 async def below(world: World, rng: Random) -> Evidence:
     """As many witnesses as a quorum bears sign two presents."""
     return await hide_order(world, rng, range(WITNESSES - NEEDED))
@@ -98,7 +135,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "witness-quorum",
-        36,
+        35,
         Actor.WITNESS,
         "the orders log's key and address, and two of four witnesses' keys, where three must sign",
         TRIES,
@@ -110,5 +147,17 @@ SCENARIOS: Final = (
             marks=(f"the log, on w2's disk: {FORK}",),
         ),
         quorum,
+    ),
+    Scenario(
+        "witness-silent",
+        36,
+        Actor.WITNESS,
+        "all keys of those who order, both case keys, and two of four witnesses switched off",
+        "to have an order carried out that no quorum has signed into the log",
+        Expected(
+            Outcome.NOTHING,
+            "no keyholder releases anything until the quorum is back; people write on",
+        ),
+        silent,
     ),
 )
