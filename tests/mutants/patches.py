@@ -100,7 +100,7 @@ def read_mutants(folder: Path = FOLDER) -> list[Mutant]:
 
 
 def _hunks(name: str, lines: list[str]) -> Iterator[Hunk]:
-    path, before, after = "", [], []
+    path, before, after = "", list[str](), list[str]()
     for line in [*lines, "@@ end"]:
         if line.startswith(("--- ", "+++ ", "@@ ")):
             if before or after:

@@ -2,9 +2,9 @@
 
     python -m tests.mutants.run [NAME...]
 
-Each worker has its own copy of the tree, so the checkout is never touched. In it, every named test
-passes first; then one mutant at a time is applied, its test run, and the file put back. Prints one
-line per mutant and exits with 1 unless all are killed.
+Each named test passes first, on the code as it is; then one protection at a time is missing and its
+test is run again. Every run is a fork of this process, which has imported pytest and nothing of
+Glasslock. Prints one line per mutant and exits with 1 unless all are killed.
 """
 
 from __future__ import annotations
@@ -12,120 +12,121 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
+# What every child needs and no mutant changes: imported once, here.
+import hypothesis  # noqa: F401
+
+from tests.mutants.child import judge
 from tests.mutants.patches import ROOT, Mutant, StaleMutantError, read_mutants
 
 WORKERS = 2
 SECONDS = 60
 BASELINE_SECONDS = 240
 KILLED = "killed"
-_IGNORED = shutil.ignore_patterns("__pycache__", "journeys", "house", "bench", "fuzz")
+_WORDS = {"failed": KILLED, "passed": "SURVIVED"}
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of a mutant, after how many seconds."""
+class Job:
+    """Tests to run within ``seconds``, with ``texts`` in the place of what stands in the files."""
 
-    mutant: Mutant
-    verdict: str
+    tests: tuple[str, ...]
+    seconds: int
+    texts: Mapping[str, str] = field(default_factory=dict)
+    mutant: Mutant | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How each test of a job ended, or why none has a verdict, after how many seconds."""
+
+    job: Job
+    verdicts: Mapping[str, str]
+    failure: str
     seconds: float
 
 
-class Copy:
-    """A copy of source and tests, and pytest inside it."""
-
-    def __init__(self, folder: Path) -> None:
-        """Copy what is tested into the empty ``folder``."""
-        self._folder = folder
-        for name in ("src", "tests"):
-            shutil.copytree(ROOT / name, folder / name, ignore=_IGNORED)
-        shutil.copy(ROOT / "pyproject.toml", folder)
-        self._runs = 0
-
-    def judge(self, tests: Iterable[str], seconds: int, *, keep: bool = False) -> dict[str, str]:
-        """Run ``tests``; returns how each ended, nothing of those that did not.
-
-        With ``keep``, compiled modules are written, so that later runs start faster.
-        """
-        self._runs += 1
-        found = self._folder / f"verdicts-{self._runs}"
-        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
-        command += ["-p", "tests.mutants.verdict", "--verdicts", str(found), *tests]
-        path = os.pathsep.join(str(each) for each in (self._folder / "src", self._folder))
-        extra = {} if keep else {"PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            subprocess.run(
-                command,
-                cwd=self._folder,
-                env={**os.environ, "PYTHONPATH": path, **extra},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return dict.fromkeys(tests, f"no end in {seconds} s")
-        if not found.exists():
-            return {}
-        lines = found.read_text(encoding="utf-8").splitlines()
-        return dict(json.loads(line) for line in lines)
-
-    @contextmanager
-    def without(self, mutant: Mutant) -> Iterator[None]:
-        """Have the copy without one protection; raises ``StaleMutantError``."""
-        changed = mutant.applied(self._folder)
-        before = {}
-        for number, (name, text) in enumerate(changed.items(), start=1):
-            file = self._folder / name
-            stat = file.stat()
-            before[file] = (file.read_bytes(), stat)
-            file.write_text(text, encoding="utf-8")
-            # A compiled module is told from a stale one by the second and the size alone.
-            os.utime(file, (stat.st_atime, stat.st_mtime + 10 * number))
-        try:
-            yield
-        finally:
-            for file, (data, stat) in before.items():
-                file.write_bytes(data)
-                os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
-def work(folder: Path, mutants: list[Mutant]) -> list[Result]:
-    """Judge ``mutants`` one after another in a copy of their own."""
-    folder.mkdir()
-    copy = Copy(folder)
-    tests = sorted({mutant.test for mutant in mutants})
-    whole = copy.judge(tests, BASELINE_SECONDS, keep=True)
-    return [_one(copy, mutant, whole.get(mutant.test, "not found")) for mutant in mutants]
-
-
-def _one(copy: Copy, mutant: Mutant, whole: str) -> Result:
-    begin = time.monotonic()
-    if whole != "passed":
-        return _told(Result(mutant, f"its test does not pass without it: {whole}", 0.0))
+def _child(job: Job, place: Path) -> NoReturn:
+    """Be the child: run the job, leave the answer at ``place``."""
+    # Without a handler the alarm ends this process, whatever it is doing.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(job.seconds)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nowhere, number)
     try:
-        with copy.without(mutant):
-            verdict = copy.judge([mutant.test], SECONDS).get(mutant.test, "its test did not run")
-    except StaleMutantError as error:
-        verdict = f"stale: {error}"
-    words = {"failed": KILLED, "passed": "SURVIVED"}
-    return _told(Result(mutant, words.get(verdict, verdict), time.monotonic() - begin))
+        answer = {"verdicts": judge(job.tests, job.texts), "failure": ""}
+    except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
+        answer = {"verdicts": {}, "failure": f"{type(error).__name__}: {error}"}
+    place.write_text(json.dumps(answer), encoding="utf-8")
+    os._exit(0)
 
 
-def _told(result: Result) -> Result:
-    _say(f"{result.verdict:<10} {result.mutant.name:<32} {result.seconds:5.1f} s")
-    return result
+def _answers(jobs: Iterable[Job], folder: Path) -> Iterator[Answer]:
+    """Run jobs in forks, ``WORKERS`` at a time, and yield each answer when it is there."""
+    waiting, number = iter(jobs), 0
+    running: dict[int, tuple[Job, Path, float]] = {}
+    while True:
+        while len(running) < WORKERS and (job := next(waiting, None)) is not None:
+            number += 1
+            place = folder / f"answer-{number}"
+            pid = os.fork()
+            if pid == 0:
+                _child(job, place)
+            running[pid] = (job, place, time.monotonic())
+        if not running:
+            return
+        pid, status = os.wait()
+        job, place, begin = running.pop(pid)
+        took = time.monotonic() - begin
+        if status:
+            ended = os.waitstatus_to_exitcode(status)
+            late = ended == -signal.SIGALRM
+            failure = f"no end in {job.seconds} s" if late else f"ended by {ended}"
+            yield Answer(job, {}, failure, took)
+            continue
+        found = json.loads(place.read_text(encoding="utf-8"))
+        yield Answer(job, found["verdicts"], found["failure"], took)
+
+
+def _baseline(mutants: list[Mutant], folder: Path) -> dict[str, str]:
+    """Say of every named test how it ends on the code as it is."""
+    tests = sorted({mutant.test for mutant in mutants})
+    shares = [tuple(tests[number::WORKERS]) for number in range(WORKERS)]
+    jobs = [Job(share, BASELINE_SECONDS) for share in shares if share]
+    found: dict[str, str] = {}
+    for answer in _answers(jobs, folder):
+        found |= answer.verdicts or dict.fromkeys(answer.job.tests, answer.failure)
+    return found
+
+
+def judged(mutants: list[Mutant], folder: Path) -> Iterator[tuple[Mutant, str, float]]:
+    """Yield every mutant with what became of it, after how many seconds."""
+    whole = _baseline(mutants, folder)
+    jobs = []
+    for mutant in mutants:
+        word = whole.get(mutant.test, "not found")
+        if word != "passed":
+            yield mutant, f"its test does not pass without it: {word}", 0.0
+            continue
+        try:
+            jobs.append(Job((mutant.test,), SECONDS, mutant.applied(ROOT), mutant))
+        except StaleMutantError as error:
+            yield mutant, f"stale: {error}", 0.0
+    # Whole villages take longest: they begin, so that nobody waits for one at the end.
+    jobs.sort(key=lambda job: not job.tests[0].startswith("tests/village/"))
+    for answer in _answers(jobs, folder):
+        if answer.job.mutant is not None:
+            word = answer.verdicts.get(answer.job.mutant.test, answer.failure or "it did not run")
+            yield answer.job.mutant, _WORDS.get(word, word), answer.seconds
 
 
 def _say(line: str) -> None:
@@ -142,18 +143,17 @@ def main() -> int:
     unknown = wanted - {each.name for each in mutants}
     if unknown or not mutants:
         parser.error(f"there is no mutant {', '.join(sorted(unknown)) or 'at all'}")
-    begin = time.monotonic()
-    shares = [mutants[number::WORKERS] for number in range(min(WORKERS, len(mutants)))]
-    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(WORKERS) as pool:
-        folders = [Path(place) / f"copy-{number}" for number in range(len(shares))]
-        results = [result for share in pool.map(work, folders, shares) for result in share]
-    killed = sum(result.verdict == KILLED for result in results)
+    begin, wrong = time.monotonic(), []
+    with tempfile.TemporaryDirectory() as folder:
+        for mutant, verdict, seconds in judged(mutants, Path(folder)):
+            _say(f"{verdict:<10} {mutant.name:<32} {seconds:5.1f} s")
+            if verdict != KILLED:
+                wrong.append(f"  {mutant.name}: {verdict}; {mutant.removes}")
     took = time.monotonic() - begin
-    _say(f"\n{killed} of {len(results)} mutants killed in {took:.0f} s")
-    for result in results:
-        if result.verdict != KILLED:
-            _say(f"  {result.mutant.name}: {result.verdict}; {result.mutant.removes}")
-    return 0 if killed == len(results) else 1
+    _say(f"\n{len(mutants) - len(wrong)} of {len(mutants)} mutants killed in {took:.0f} s")
+    for line in wrong:
+        _say(line)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

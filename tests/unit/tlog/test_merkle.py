@@ -96,6 +96,11 @@ def test_every_byte_of_a_consistency_proof_matters(leaves: list[bytes]) -> None:
             changed = [*proof[:place], bad, *proof[place + 1 :]]
             with pytest.raises(LogInconsistent):
                 merkle.verify_consistency(old, old_root, new, new_root, changed)
+    for other in (mth(leaves[1 : old + 1]), new_root):
+        with pytest.raises(LogInconsistent):
+            merkle.verify_consistency(old, other, new, new_root, proof)
+    with pytest.raises(LogInconsistent):
+        merkle.verify_consistency(old, old_root, new, mth(leaves[1 : new + 1]), proof)
 
 
 def test_negative_index_is_not_the_last_leaf(leaves: list[bytes]) -> None:
