@@ -7,6 +7,7 @@ from typing import Final
 from glasslock.lab.attacks import (
     authority,
     desk,
+    device,
     keyholder,
     log,
     network,
@@ -27,6 +28,7 @@ ALL: Final[tuple[Scenario, ...]] = (
     *authority.SCENARIOS,
     *log.SCENARIOS,
     *witness.SCENARIOS,
+    *device.SCENARIOS,
 )
 
 

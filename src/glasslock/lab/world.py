@@ -54,18 +54,21 @@ from glasslock.wire.release import Release, decode_release
 PATIENCE: Final = 30.0
 ROUNDS: Final = 40
 LONG_AGO: Final = 10 * 86_400
+MORNING: Final = 100
 
 
 class HandClock:
     """Real time, moved by hand; every party of a world has the same."""
 
     def __init__(self) -> None:
-        """Begin with the machine's time."""
+        """Begin with the machine's policy day."""
         self.offset = 0
+        # Always the same time of the policy day, so that no run meets its end by chance.
+        self._early = (int(time.time()) - MORNING) % CLOCKS.day_seconds
 
     def now(self) -> int:
         """Return unix seconds."""
-        return int(time.time()) + self.offset
+        return int(time.time()) - self._early + self.offset
 
 
 class Inbox:
@@ -186,15 +189,39 @@ class World:
             self._provider = None
         await self.port.stop()
 
-    async def person(self, account: str, device: str = "phone") -> Client:
+    async def person(
+        self, account: str, device: str = "phone", passphrase: str | None = None
+    ) -> Client:
         """Make, register and start a device; a later one is approved by the account's first."""
-        folder = self.folder / f"{account}-{device}"
-        client = await Client.create(folder, self.port.url, account, clock=self.clock)
+        client = await Client.create(
+            self.device_folder(account, device),
+            self.port.url,
+            account,
+            passphrase=passphrase,
+            clock=self.clock,
+        )
         first = next((each for each in self.people if each.account == account), None)
         await client.register(first.approve(client.link_request()) if first else None)
         self.people.append(client)
         await client.start(PATIENCE)
         return client
+
+    async def close(self, person: Client) -> None:
+        """Have a device's program end in order."""
+        await person.close()
+        self.people.remove(person)
+
+    async def restart(self, person: Client, device: str = "phone") -> Client:
+        """End a device's program and start it again."""
+        await self.close(person)
+        again = Client.open(self.device_folder(person.account, device), clock=self.clock)
+        self.people.append(again)
+        await again.start(PATIENCE)
+        return again
+
+    def device_folder(self, account: str, device: str = "phone") -> Path:
+        """Return where a device keeps everything it has."""
+        return self.folder / f"{account}-{device}"
 
     async def talk(self, *accounts: str) -> tuple[bytes, list[Client]]:
         """Have the first account open a sealed conversation with the others."""
