@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from glasslock.lab.attacks import (
+    admin,
     authority,
     desk,
     device,
@@ -29,6 +30,7 @@ ALL: Final[tuple[Scenario, ...]] = (
     *log.SCENARIOS,
     *witness.SCENARIOS,
     *device.SCENARIOS,
+    *admin.SCENARIOS,
 )
 
 

@@ -1,0 +1,194 @@
+"""An insider of the provider: changes rows of directory and store, and proposes a policy."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from random import Random
+from typing import Final
+
+from glasslock.client import Client
+from glasslock.errors import StateError
+from glasslock.lab.evidence import Evidence
+from glasslock.lab.founding import CLOCKS, Seats, make_policy, signed_policy
+from glasslock.lab.logs import POLICY
+from glasslock.lab.scenario import Actor, Expected, Outcome, Scenario
+from glasslock.lab.store import change, copied, opened_with, read_by, stolen_slots
+from glasslock.lab.world import PATIENCE, World, state_is, until
+from glasslock.provider.store import EMPTY_DEVICE_HEAD
+from glasslock.signing import SigningKey
+from glasslock.wire.policy import Policy
+
+
+async def impostor(world: World, account: str, *, alone: bool) -> Client:
+    """Write a device of the insider's own into the directory under somebody's name.
+
+    With ``alone`` it takes the place of those the account has.
+    """
+    ghost = await Client.create(
+        world.device_folder(account, "ghost"), world.port.url, account, clock=world.clock
+    )
+    await world.stop_provider()
+    if alone:
+        for table in ("devices", "key_packages"):
+            change(world.database, f"DELETE FROM {table} WHERE account = ?", [account])  # noqa: S608
+    change(
+        world.database,
+        "INSERT INTO devices (account, device, signature_key, registered, head)"
+        " VALUES (?, ?, ?, ?, ?)",
+        [
+            account,
+            ghost.device,
+            ghost.link_request().signature_key,
+            world.clock.now(),
+            EMPTY_DEVICE_HEAD,
+        ],
+    )
+    await world.start_provider()
+    world.people.append(ghost)
+    await ghost.start(PATIENCE)
+    return ghost
+
+
+def seen_by(client: Client, group: bytes) -> str:
+    """Return what a person's screen says of who is in a conversation."""
+    (view,) = [each for each in client.conversations() if each.group_id == group]
+    return f"{client.account}'s screen: {view.devices} devices of {', '.join(view.accounts)}"
+
+
+async def ghost_device(world: World, rng: Random) -> Evidence:
+    """A device of the insider's own becomes bob's second one, in conversations he is in."""
+    found = Evidence()
+    before, after = found.plant(rng, "written before"), found.plant(rng, "written after")
+    group, (alice, bob) = await world.talk("alice", "bob")
+    await world.write(group, alice, before, bob)
+    found.fact(seen_by(alice, group) + ", before")
+    ghost = await impostor(world, "bob", alone=False)
+    # Bob's own device brings it in: the provider says that it is his.
+    await world.accept(group, ghost)
+    await world.write(group, alice, after, bob, ghost)
+    found.take("the insider's device", *read_by(ghost, group))
+    found.named = {seen_by(alice, group), seen_by(bob, group)}
+    found.control("bob reads what came before", "written before", read_by(bob, group))
+    return found
+
+
+async def false_key(world: World, rng: Random) -> Evidence:
+    """A device of the insider's own is handed to whoever invites bob."""
+    found = Evidence()
+    word = found.plant(rng, "written to bob")
+    alice, bob = await world.person("alice"), await world.person("bob")
+    ghost = await impostor(world, "bob", alone=True)
+    await until(lambda: alice.online)
+    group = await alice.create_conversation(["bob"], world.policy)
+    await world.accept(group, ghost)
+    await world.write(group, alice, word, ghost)
+    found.take("the insider's device", *read_by(ghost, group))
+    found.control("alice wrote it", "written to bob", read_by(alice, group))
+    found.fact(f"{seen_by(alice, group)}; messages on bob's own: {len(read_by(bob, group))}")
+    return found
+
+
+async def own_keyholders(world: World, rng: Random) -> tuple[Policy, Seats]:
+    """Found a policy all of whose keyholders are the insider's, regular in every other way."""
+    keys = [SigningKey.from_seed(rng.randbytes(32)) for _ in range(world.plan.seats)]
+    registrar = SigningKey.from_seed(rng.randbytes(32)).public
+    quorum = world.logs.quorum.text
+    policy = make_policy("sealed, anew", world.plan, keys, world.provider.key, registrar, quorum)
+    seats = Seats(policy, keys)
+    await world.logs.add(POLICY, signed_policy(policy, keys))
+    today = world.clock.now() // CLOCKS.day_seconds
+    await seats.make_periods(world.logs, rng, today + 2, 1)
+    world.clock.offset += 2 * CLOCKS.day_seconds
+    await world.logs.tick()
+    await world.provider.read_log()
+    return policy, seats
+
+
+async def changes_policy(world: World, rng: Random) -> Evidence:
+    """A member who is the insider's puts the conversation under keyholders of the insider's."""
+    found = Evidence()
+    word, agreed = found.plant(rng, "bob's, who did not agree"), found.sample(rng, "carol's")
+    group, (mallory, bob, carol) = await world.talk("mallory", "bob", "carol")
+    policy, seats = await own_keyholders(world, rng)
+    await mallory.learn_policies()
+    await mallory.change_policy(group, policy)
+    for person in (bob, carol):
+        await until(partial(_stopped, person, group))
+    await carol.accept_policy(group)
+    await until(lambda: not _stopped(carol, group))
+    number = await carol.send(group, agreed)
+    await until(lambda: state_is(carol, number, "accepted"))
+    with contextlib.suppress(StateError):
+        await bob.send(group, word)
+    bob = await world.restart(bob)
+    await until(partial(_stopped, bob, group))
+    with contextlib.suppress(StateError):
+        await bob.send(group, word)
+    seeds = {key.key_id: key.seed for own in seats.periods for key in own if key.seed is not None}
+    slots = stolen_slots(copied(world.database, world.folder / "copy"))
+    opened = opened_with(slots, policy, seeds)
+    found.take("opened by the insider's keyholders", *opened)
+    found.control("they open what carol wrote, who agreed", "carol's", opened)
+    found.named = {f"bob's screen: stopped before policy {_proposed(bob, group, policy)}"}
+    return found
+
+
+def _stopped(client: Client, group: bytes) -> bool:
+    views = [each for each in client.conversations() if each.group_id == group]
+    return [each.stopped for each in views] == ["policy"]
+
+
+def _proposed(client: Client, group: bytes, policy: Policy) -> str:
+    proposed = client._session.conversations[group].proposed
+    return f"{policy.name!r}" if proposed == policy.digest else "of nobody"
+
+
+SCENARIOS: Final = (
+    Scenario(
+        "admin-ghost-device",
+        49,
+        Actor.ADMIN,
+        "the provider's database, to write",
+        "to read a conversation by a device of its own, entered as a second one of bob's",
+        Expected(
+            Outcome.SUCCEEDS,
+            "bob's own device brings it in, and it reads what is written from then on; names on "
+            "the screens stay as they were, and only the number of devices is another",
+            gains=("written after",),
+            marks=(
+                "alice's screen: 3 devices of alice, bob",
+                "bob's screen: 3 devices of alice, bob",
+            ),
+        ),
+        ghost_device,
+    ),
+    Scenario(
+        "admin-false-key",
+        50,
+        Actor.ADMIN,
+        "the provider's database, to write",
+        "to be invited in bob's place",
+        Expected(
+            Outcome.SUCCEEDS,
+            "what is written to bob is read by the insider, and alice's screen shows nothing of it",
+            gains=("written to bob",),
+        ),
+        false_key,
+    ),
+    Scenario(
+        "admin-changes-policy",
+        45,
+        Actor.ADMIN,
+        "the provider, a policy in the log whose keyholders and period keys are all the "
+        "insider's, and a member's device",
+        "to have others go on writing, sealed to the insider's keyholders",
+        Expected(
+            Outcome.NAMED,
+            "who has not agreed is stopped before the change, also after a restart, and sends "
+            "nothing; what is written by those who agreed opens for the new keyholders",
+            marks=("bob's screen: stopped before policy 'sealed, anew'",),
+        ),
+        changes_policy,
+    ),
+)
