@@ -19,6 +19,7 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "client": ("glasslock.cli.client", "write and read as a person"),
     "order": ("glasslock.cli.order", "draft, preview, sign, submit and open an order"),
     "log": ("glasslock.cli.log", "verify or read a transparency log"),
+    "monitor": ("glasslock.cli.monitor", "replay all logs and say what they show, as text or page"),
     "notice": ("glasslock.cli.notice", "read and verify notices of an opening"),
     "doctor": ("glasslock.cli.doctor", "look for what could keep Glasslock from working"),
     "version": ("glasslock.cli.version", "print versions of Glasslock and its engine"),

@@ -17,6 +17,8 @@ from tests.village.test_orders_intake import grant, talk
 from tests.village.village import event
 
 EXIT_VERIFICATION = 4
+EXIT_FINDINGS = 10
+DAY = 86_400
 
 
 async def glasslock(*arguments: object) -> tuple[int, str]:
@@ -62,6 +64,7 @@ async def test_anybody_replays_both_logs_and_verifies_a_letter(tmp_path: Path) -
         assert (seen["orders"], seen["intents"], seen["done"], seen["reports"]) == (1, 1, 2, 1)
         assert (seen["unannounced"], seen["exceeding"], seen["overdue"]) == (1, 1, 1)
         assert (seen["disclosures"], seen["invalid"]) == (0, 2)
+        await monitored(place, tmp_path)
         await place.work()
         notice = (await event(alice, NoticeReceived)).notice
         seen = await verified(place, ORDERS)
@@ -75,6 +78,28 @@ async def test_anybody_replays_both_logs_and_verifies_a_letter(tmp_path: Path) -
         assert (policies["policies"], policies["authorities"]) == (1, 4)
         assert policies["vetted"] == policies["period_keys"] == 4
         await letters(place, tmp_path, notice.number, alice._folder)
+
+
+async def monitored(place: OrdersVillage, folder: Path) -> None:
+    """A stranger's monitor finds all that is wrong in both logs, in its text, JSON and page."""
+    page = folder / "page.html"
+    command = ("monitor", "--quorum", place.people.folder / "quorum", "--max-age", 10 * DAY)
+    code, out = await glasslock(*command, "--json", "--page", page)
+    told = json.loads(out)
+    assert code == EXIT_FINDINGS
+    assert {log["kind"] for log in told["logs"]} == {"policy", "orders"}
+    expected = {"order.overdue", "order.exceeding", "release.unannounced", "leaf.invalid"}
+    # The village's clock moves by an entry that is no record.
+    expected.add("record.invalid")
+    assert {each["rule"] for each in told["findings"]} == expected
+    assert told["statistics"]["by_class"]["court"]["opened"] == 1
+    shown = page.read_text(encoding="utf-8")
+    assert all(rule in shown for rule in expected)
+    state = ("--state", folder / "monitor")
+    code, out = await glasslock(*command, *state)
+    assert (code, out) == await glasslock(*command, *state)
+    assert code == EXIT_FINDINGS
+    assert all(rule in out for rule in expected)
 
 
 async def letters(place: OrdersVillage, folder: Path, number: int, device: Path) -> None:

@@ -37,6 +37,7 @@ EXIT_CODES: Final[dict[str, tuple[int, str]]] = {
     "transport": (7, "the other side could not be reached"),
     "storage": (8, "the data on disk could not be read or written"),
     "wire": (9, "a file or message is not in the expected format"),
+    "findings": (10, "what was checked holds, and shows something that should not be"),
     "interrupted": (130, "ended by the person at the keyboard"),
 }
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from glasslock.cli import output
-from glasslock.demo import institutions, lock, messenger, order
+from glasslock.demo import lock, messenger, order
 from glasslock.demo.cast import Cast
 from glasslock.demo.stage import Stage
 from glasslock.demo.story import StepFailed, Story
@@ -77,8 +77,7 @@ def _leave_running(cast: Cast) -> None:
     bob = cast.stage.folder("bob") / "device"
     output.talk(f"  glasslock client read {bob} {group}")
     if "quorum" in cast.facts:
-        output.talk("read the log of orders as anybody:")
-        origin, quorum = institutions.ORDERS_ORIGIN, cast.facts["quorum"]
-        output.talk(f"  glasslock log verify --quorum {quorum} --origin {origin}")
+        output.talk("check both logs as anybody, and have a page made of them:")
+        output.talk(f"  glasslock monitor --quorum {cast.facts['quorum']} --page logs.html")
     output.talk("end it:")
     output.talk(f"  kill {' '.join(running)}; rm -r {cast.stage.root}")

@@ -1,0 +1,166 @@
+"""The monitor's shell: reads logs and their witnesses, remembers, and lets the core judge."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from glasslock.errors import (
+    ConfigError,
+    GlasslockError,
+    TransportError,
+    VerificationError,
+    WireError,
+)
+from glasslock.monitor.audit import AGREES, AHEAD, DIFFERS, SILENT, Seen, View
+from glasslock.monitor.replay import Entry
+from glasslock.monitor.store import Store
+from glasslock.runtime.http import HttpClient, fetch
+from glasslock.tlog.checkpoint import read_head
+from glasslock.tlog.follow import Replica, TrustedLog
+from glasslock.tlog.merkle import leaf_hash, root_of
+from glasslock.tlog.note import open_note
+from glasslock.tlog.quorum import QuorumFile, WitnessKey
+from glasslock.tlog.reader import CHECKPOINT, HISTORY, Steps, catch_up, decode_history
+
+
+@dataclass
+class _Trail:
+    """What a log showed last, and the check of ours that failed on it, if one did."""
+
+    path: str = ""
+    data: bytes = field(default=b"", repr=False)
+    refused: GlasslockError | None = None
+
+    def notes(self) -> list[bytes]:
+        """Return the signed notes in what was shown last."""
+        if self.path == CHECKPOINT:
+            return [self.data]
+        try:
+            return decode_history(self.data)
+        except WireError:
+            return []
+
+
+async def look(quorum: QuorumFile, url: str | None, store: Store, now: int) -> list[Seen]:
+    """Read every log of ``quorum`` on from what ``store`` remembers; ``now`` is unix seconds.
+
+    ``url`` is the address of a log that the quorum file gives none for. A log that cannot be read
+    on is told as far as it was read before.
+
+    Raises:
+        ConfigError: there is no address for a log.
+        StorageError: what was read could not be stored; nothing is told then.
+    """
+    found = []
+    for origin in quorum.origins:
+        address = quorum.log_url(origin) or url
+        if address is None:
+            raise ConfigError(f"say where the log {origin} is: its address", rule="log.url")
+        found.append(await _read(TrustedLog(quorum, origin), address, store, now))
+    return found
+
+
+async def _read(log: TrustedLog, address: str, store: Store, now: int) -> Seen:
+    failure: GlasslockError | None = None
+    trail = _Trail()
+    replica = Replica(log)
+    try:
+        replica = store.restore(replica)
+    except (VerificationError, WireError) as error:
+        failure = error
+    else:
+        replica, failure = await _read_on(replica, address, store, now, trail)
+    entries = store.entries(log.origin)
+    for note in trail.notes():
+        _keep_contradiction(replica.log, note, entries, store, now)
+    views = []
+    for witness in log.quorum.witnesses:
+        view, note = await _view(replica.log, witness, entries)
+        views.append(view)
+        _keep_contradiction(replica.log, note, entries, store, now)
+    times = tuple(time for time, _, _ in store.contradictions(log.origin))
+    return Seen(log.origin, replica.log.checkpoint, entries, failure, tuple(views), times)
+
+
+async def _read_on(
+    replica: Replica, address: str, store: Store, now: int, trail: _Trail
+) -> tuple[Replica, GlasslockError | None]:
+    http = HttpClient(address)
+    try:
+        reached, logged = await fetch(http, _followed(catch_up(replica, now), trail))
+    except GlasslockError as error:
+        if trail.refused is not None:
+            return replica, trail.refused
+        # Whatever else it answers proves nothing: it was not there.
+        return replica, TransportError(str(error), rule="log.unreachable")
+    finally:
+        await http.close()
+    store.put(reached, logged)
+    return reached, None
+
+
+def _followed(steps: Steps, trail: _Trail) -> Generator[str, bytes, tuple[Replica, list[Entry]]]:
+    """Pass ``steps`` on, and keep what was signed last: it is the proof when it does not hold."""
+    try:
+        path = next(steps)
+        while True:
+            data = yield path
+            if path == CHECKPOINT or path.startswith(HISTORY):
+                trail.path, trail.data = path, data
+            path = steps.send(data)
+    except StopIteration as done:
+        replica, logged = done.value
+        return replica, [(e.index, e.checkpoint.median_time, e.entry) for e in logged]
+    except GlasslockError as error:
+        trail.refused = error
+        raise
+
+
+def _keep_contradiction(
+    log: TrustedLog, note: bytes, entries: list[Entry], store: Store, now: int
+) -> None:
+    """Keep ``note`` if the log signed it and it says another past than the one it has shown.
+
+    Anybody can show that: both notes are signed by the log, and the entries below the one held
+    give another root at the size of the other.
+    """
+    held = log.checkpoint
+    if held is not None and _compare(log, note, entries)[0] == DIFFERS:
+        store.put_contradiction(log.origin, now, held.note, note)
+
+
+def _compare(log: TrustedLog, note: bytes, entries: list[Entry]) -> tuple[str, int]:
+    """Return how a note that the log signed fits its entries, and its size; else ``SILENT``."""
+    try:
+        parsed, head = read_head(note)
+        keys = log.quorum.log_keys(log.origin)
+        if head.origin != log.origin or not open_note(parsed, keys):
+            return SILENT, 0
+    except GlasslockError:
+        return SILENT, 0
+    if head.size > len(entries):
+        return AHEAD, head.size
+    root = root_of(leaf_hash(entry) for _, _, entry in entries[: head.size])
+    return AGREES if root == head.root else DIFFERS, head.size
+
+
+async def _view(log: TrustedLog, witness: WitnessKey, entries: list[Entry]) -> tuple[View, bytes]:
+    """Return what a witness shows of a log by itself (C2SP tlog-witness, monitoring), and where."""
+    silent = View(witness.name, SILENT), b""
+    if witness.url is None:
+        return silent
+    http = HttpClient(witness.url)
+    name = hashlib.sha256(log.origin.encode()).hexdigest()
+    try:
+        note = await http.get(f"/{name}/{CHECKPOINT}")
+        signed = open_note(read_head(note)[0], (witness.verifier,))
+    except GlasslockError:
+        return silent
+    finally:
+        await http.close()
+    if witness.verifier not in signed:
+        return silent
+    verdict, size = _compare(log, note, entries)
+    return View(witness.name, verdict, size, signed[witness.verifier]), note

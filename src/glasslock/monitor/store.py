@@ -1,0 +1,81 @@
+"""What a monitor remembers of logs between two looks, and contradictions it was shown.
+
+One database; decides nothing and talks to nobody. A log that is read on from what is stored here
+cannot show this monitor another past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from glasslock.monitor.replay import Entry
+from glasslock.runtime.sqlite import Database, WritePoint, no_point
+from glasslock.tlog.follow import Replica, decode_hashes, encode_hashes
+
+DATABASE: Final = "monitor.db"
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE logs (origin TEXT PRIMARY KEY, note BLOB NOT NULL, nodes BLOB NOT NULL) STRICT;
+    CREATE TABLE entries (
+        origin TEXT NOT NULL, idx INTEGER NOT NULL, time INTEGER NOT NULL, entry BLOB NOT NULL,
+        PRIMARY KEY (origin, idx)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE contradictions (
+        origin TEXT NOT NULL, time INTEGER NOT NULL, held BLOB NOT NULL, shown BLOB NOT NULL,
+        UNIQUE (origin, held, shown)
+    ) STRICT;
+    """,
+)
+
+
+class Store:
+    """The monitor's tables."""
+
+    def __init__(self, folder: Path, point: WritePoint = no_point) -> None:
+        """Open or make the database in ``folder``; raises ``StorageError``."""
+        self.db = Database.open(folder / DATABASE, MIGRATIONS, point=point)
+
+    def restore(self, empty: Replica) -> Replica:
+        """Return the replica as it was stored, or ``empty``, which says which log.
+
+        Raises:
+            LogInconsistent: the stored frontier is another tree's.
+            VerificationError: the stored checkpoint does not hold under today's quorum file.
+        """
+        row = self.db.one("SELECT note, nodes FROM logs WHERE origin = ?", (empty.log.origin,))
+        return empty if row is None else empty.restore(row[0], decode_hashes(row[1]))
+
+    def put(self, replica: Replica, entries: Iterable[Entry]) -> None:
+        """Remember a replica and what was read on the way to it, in one transaction."""
+        origin, checkpoint = replica.log.origin, replica.log.checkpoint
+        if checkpoint is None:
+            return
+        with self.db.transaction("read"):
+            self.db.executemany(
+                "INSERT INTO entries VALUES (?, ?, ?, ?)",
+                ((origin, index, time, entry) for index, time, entry in entries),
+            )
+            self.db.execute(
+                "INSERT OR REPLACE INTO logs VALUES (?, ?, ?)",
+                (origin, checkpoint.note, encode_hashes(replica.nodes)),
+            )
+
+    def entries(self, origin: str) -> list[Entry]:
+        """Return all entries of a log, as (index, witnessed time, bytes)."""
+        sql = "SELECT idx, time, entry FROM entries WHERE origin = ? ORDER BY idx"
+        return [(index, time, entry) for index, time, entry in self.db.all(sql, (origin,))]
+
+    def put_contradiction(self, origin: str, time: int, held: bytes, shown: bytes) -> None:
+        """Keep two notes that cannot both be of one log; ``time`` is unix seconds."""
+        with self.db.transaction("contradiction"):
+            self.db.execute(
+                "INSERT OR IGNORE INTO contradictions VALUES (?, ?, ?, ?)",
+                (origin, time, held, shown),
+            )
+
+    def contradictions(self, origin: str) -> list[tuple[int, bytes, bytes]]:
+        """Return every contradiction ever shown by a log: (time, held note, shown note)."""
+        sql = "SELECT time, held, shown FROM contradictions WHERE origin = ? ORDER BY time"
+        return [(time, held, shown) for time, held, shown in self.db.all(sql, (origin,))]
