@@ -10,7 +10,7 @@ import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import apply_mask  # type: ignore[attr-defined]
+from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Request
 
 from glasslock.errors import TransportError, WireError
@@ -18,6 +18,9 @@ from glasslock.wire.api import MAX_FRAME
 
 EXTENSION: Final = "glasslock.frames"
 WAITING_BYTES: Final = 1 << 20
+# What a waiting frame takes beside its bytes, so that very many very small ones count as well.
+FRAME_COST: Final = 64
+MAX_FRAGMENTS: Final = 1_024
 WRITE_BYTES: Final = 1 << 18
 _WHOLE_BINARY: Final = 0x82
 _MASKED: Final = 0x80
@@ -36,13 +39,37 @@ def frame_of(payload: bytes) -> bytes:
     return b"\x82\x7f" + size.to_bytes(8, "big") + payload
 
 
+def extent(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the payload of the frame at ``at`` begins and where the frame ends.
+
+    An end beyond ``data`` is how far it must be filled before it is worth looking again. A frame
+    that is longer than any may be has no payload (the beginning is ``at``) and ends with ``data``:
+    it is not waited for.
+    """
+    end = len(data)
+    if end - at < _HEAD:
+        return at, at + _HEAD
+    size, start = data[at + 1] & 0x7F, at + _HEAD
+    if size >= _TWO_BYTES:
+        width = 2 if size == _TWO_BYTES else 8
+        if end - start < width:
+            return at, start + width
+        size, start = int.from_bytes(data[start : start + width], "big"), start + width
+    if size > MAX_FRAME:
+        return at, end
+    start += _MASK if data[at + 1] & _MASKED else 0
+    return start, start + size
+
+
 class FrameProtocol(WebSocketsSansIOProtocol):
     """A websocket whose binary messages are taken in bulk, beside its ASGI events."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         """Take what uvicorn gives."""
         super().__init__(*args, **kwargs)
-        self._rest = b""
+        # The beginning of a frame, and how many bytes of it are needed to go on with it.
+        self._begun = bytearray()
+        self._wanted = _HEAD
         self._came: list[bytes] = []
         self._size = 0
         self._text = False
@@ -62,50 +89,68 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Cut frames out of ``data`` once the handshake is over."""
         if not self.handshake_initiated:
             super().data_received(data)
-        elif not self.handshake_complete:
+            return
+        if self.handshake_complete and not self._begun:
+            self._cut(data)
+            return
+        self._begun += data
+        if not self.handshake_complete:
             # Early bytes wait for the answer to the handshake, and no more are read till then.
-            self._rest += data
             self._hold()
-        else:
-            self._cut(self._rest + data if self._rest else data)
+        elif len(self._begun) >= self._wanted:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        data = bytes(self._begun)
+        self._begun.clear()
+        self._cut(data)
 
     def _cut(self, data: bytes) -> None:
+        """Take every whole frame; what is left waits, and is not looked at until it is enough.
+
+        So each byte is copied a fixed number of times, in however small pieces it comes.
+        """
         came: list[bytes] = []
         at, end = 0, len(data)
-        while end - at >= _HEAD:
-            lead, second = data[at], data[at + 1]
-            size, start = second & 0x7F, at + _HEAD
-            if size >= _TWO_BYTES:
-                width = 2 if size == _TWO_BYTES else 8
-                if end - start < width:
-                    break
-                size, start = int.from_bytes(data[start : start + width], "big"), start + width
-            start += _MASK if second & _MASKED else 0
-            stop = start + size
-            if size <= MAX_FRAME and stop > end:
-                break
-            if lead == _WHOLE_BINARY and second & _MASKED and size <= MAX_FRAME and not self._open:
+        start, stop = extent(data, at)
+        while stop <= end:
+            whole = start > at and data[at] == _WHOLE_BINARY and data[at + 1] & _MASKED
+            # Between the fragments of a message the library decides, as about all else.
+            if whole and self.conn.current_size is None:
                 came.append(apply_mask(data[start:stop], data[start - _MASK : start]))
             else:
                 self._take(came)
                 came = []
-                super().data_received(data[at:stop])
+                self._take_long(data[at:stop])
                 if self.transport.is_closing():
                     return
             at = stop
-        self._rest = data[at:]
+            start, stop = extent(data, at)
+        self._begun += memoryview(data)[at:]
+        self._wanted = stop - at
         self._take(came)
 
-    @property
-    def _open(self) -> bool:
-        """Whether the library holds the beginning of a message in fragments."""
-        return self.conn.current_size is not None
+    def _take_long(self, frame: bytes) -> None:
+        super().data_received(frame)
+        if len(self.frames) > MAX_FRAGMENTS and not self.transport.is_closing():
+            # Fragments count by their bytes with the library: endless empty ones would be free.
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            self.handle_parser_exception()
+        if self.congested:
+            # Who does not read its pongs is not read from either.
+            self._hold()
+
+    def resume_writing(self) -> None:
+        """Read on from a side that reads again."""
+        super().resume_writing()
+        if self._size <= WAITING_BYTES:
+            self._release()
 
     def _take(self, came: list[bytes]) -> None:
         if not came or self.close_sent:
             return
         self._came += came
-        self._size += sum(map(len, came))
+        self._size += sum(map(len, came)) + len(came) * FRAME_COST
         if self._size > WAITING_BYTES:
             self._hold()
         self._wake()
@@ -137,9 +182,8 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             TransportError: the other side is gone.
             WireError: it sent text.
         """
-        if self._rest and not self._came and self._held:
-            self._release()
-            self._cut(self._rest)
+        if len(self._begun) >= self._wanted:
+            self._go_on()
         while not self._came:
             if self.disconnected or self.close_sent:
                 raise TransportError("the stream was closed", rule="stream.closed")
@@ -153,7 +197,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         return came
 
     def _release(self) -> None:
-        if self._held and not self.transport.is_closing():
+        if self._held and not self.congested and not self.transport.is_closing():
             self._held = False
             self.transport.resume_reading()
 
