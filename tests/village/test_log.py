@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from glasslock.errors import (
+    Conflict,
     Denied,
     LogInconsistent,
     QuorumNotMet,
@@ -15,6 +18,7 @@ from glasslock.errors import (
 )
 from glasslock.logserver import app
 from glasslock.runtime.http import HttpClient
+from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.signing import SigningKey
 from glasslock.tlog.checkpoint import sign_head
 from glasslock.tlog.merkle import root_of
@@ -142,26 +146,87 @@ async def test_a_reader_refuses_a_log_that_forgets(tmp_path: Path) -> None:
     assert replica.size == 2
 
 
-async def test_a_log_restored_from_a_backup_signs_nothing(
+async def restored(place: LogVillage) -> None:
+    """Stop a log of two entries and put its database back to the first."""
+    await place.add(b"one")
+    await place.stop_log()
+    folder = place.folder / "log"
+    backup = (folder / "log.db").read_bytes()
+    await place.start_log()
+    await place.add(b"two")
+    await place.stop_log()
+    for name in ("log.db-wal", "log.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "log.db").write_bytes(backup)
+
+
+async def test_a_log_restored_from_a_backup_does_not_start(tmp_path: Path) -> None:
+    async with log_village(tmp_path) as place:
+        await restored(place)
+        with pytest.raises(LogInconsistent):
+            await place.start_log()
+
+
+async def test_a_log_restored_with_all_its_files_signs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its witnesses remember what it does not: it asks them before it signs anything."""
+    signed: list[TreeHead] = []
+
+    def note(head: TreeHead, signers: Sequence[Signer]) -> bytes:
+        signed.append(head)
+        return sign_head(head, signers)
+
+    async with log_village(tmp_path) as place:
+        await restored(place)
+        shutil.rmtree(tmp_path / "log" / "public")
+        monkeypatch.setattr(app, "sign_head", note)
+        await place.start_log()
+        for _ in range(2):
+            with pytest.raises(LogInconsistent) as raised:
+                await place.add(b"another two")
+            assert raised.value.rule == "log.restored"
+        assert signed == []
+
+
+async def test_a_restored_log_asks_a_witness_for_nothing_before_it_has_compared(
+    tmp_path: Path,
+) -> None:
+    async with log_village(tmp_path) as place:
+        await restored(place)
+        shutil.rmtree(tmp_path / "log" / "public")
+        await place.witnesses[0].stop()
+        await place.start_log()
+        with pytest.raises(LogInconsistent):
+            await place.add(b"another two")
+
+
+async def test_a_witness_that_shows_anothers_log_stops_nothing(tmp_path: Path) -> None:
+    """Only what this log has signed counts against it: a witness alone cannot stop it."""
     async with log_village(tmp_path) as place:
         await place.add(b"one")
         await place.stop_log()
-        backup = (tmp_path / "log" / "log.db").read_bytes()
+        await place.witnesses[1].stop()
+        mallory = Signer.log(place.origin, b"\x07" * 32)
+        longer = sign_head(TreeHead(place.origin, 9, b"\x01" * 32), [mallory])
+
+        async def show(_request: HttpRequest) -> Reply:
+            return Reply(longer)
+
+        await place.witnesses[1].start(build_app([HttpRoute("GET", "/{log}/checkpoint", show)]))
         await place.start_log()
-        await place.add(b"two")
-        await place.stop_log()
-        for name in ("log.db-wal", "log.db-shm"):
-            (tmp_path / "log" / name).unlink(missing_ok=True)
-        (tmp_path / "log" / "log.db").write_bytes(backup)
-        with pytest.raises(LogInconsistent):
-            await place.start_log()
-        (tmp_path / "log" / "public" / "checkpoint").unlink()
-        await place.start_log()
-        monkeypatch.setattr(app, "ANSWER_SECONDS", 0.5)
-        with pytest.raises(QuorumNotMet):
-            await place.add(b"another two")
+        assert await place.add(b"two") == [1]
+
+
+async def test_a_folder_has_one_writer(tmp_path: Path) -> None:
+    async with log_village(tmp_path) as place:
+        await place.add(b"one")
+        first = place.server
+        with pytest.raises(Conflict) as raised:
+            place._make_server()
+        assert raised.value.rule == "files.writer"
+        assert place.server is first
+        assert await place.add(b"two") == [1]
 
 
 async def test_a_stale_checkpoint_is_not_enough(tmp_path: Path) -> None:

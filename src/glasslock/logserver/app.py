@@ -19,28 +19,26 @@ from glasslock.errors import (
     GlasslockError,
     LogInconsistent,
     QuorumNotMet,
-    TransportError,
     WireError,
 )
 from glasslock.logserver.config import LogConfig
 from glasslock.logserver.sequencer import Tree, files
 from glasslock.logserver.store import Store
+from glasslock.logserver.witnesses import Witnesses
 from glasslock.runtime.clock import Clock, SystemClock
-from glasslock.runtime.files import private_folder, write_atomic
-from glasslock.runtime.http import HttpClient
+from glasslock.runtime.files import FolderLock, private_folder, write_atomic
 from glasslock.runtime.keys import load_or_create_seed
 from glasslock.runtime.logs import Log
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app, run_service
 from glasslock.runtime.service import bind, every
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.tlog.checkpoint import add_signatures, read_head, sign_head, verify_checkpoint
-from glasslock.tlog.note import SignatureLine, Signer, Verifier, open_note, parse_signatures
+from glasslock.tlog.note import Signer, Verifier
 from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
 from glasslock.tlog.reader import MAX_HISTORY, encode_history
 from glasslock.tlog.submission import MAX_SUBMISSION, Submission, decode_submission
 from glasslock.tlog.tile import TILE_WIDTH, parse_path
 from glasslock.tlog.treehead import TreeHead
-from glasslock.tlog.witnessing import ADD_CHECKPOINT, format_witness_request, parse_size
 from glasslock.wire.api import LOG_ADD, LOG_CHECKPOINT, LOG_HISTORY, LOG_TILES, Added
 
 TEXT: Final = "text/plain; charset=utf-8"
@@ -58,9 +56,11 @@ class LogServer:
 
         Raises:
             ConfigError: a witness or submitter key is not one.
+            Conflict: another process writes this log.
             LogInconsistent: files on disk contradict the database: it was restored from a backup.
         """
         folder = private_folder(config.data)
+        self._lock = FolderLock(folder)
         self._config = config
         self._clock = clock
         self._signer = Signer.log(config.origin, load_or_create_seed(folder / "log.key"))
@@ -72,10 +72,10 @@ class LogServer:
         self._hurry = asyncio.Event()
         self._since = 0.0
         self._not_before = 0.0
+        self._broken: LogInconsistent | None = None
         self._changed = asyncio.Condition()
         self._published, self._last = self._repair()
-        self._witnesses = {w.name: HttpClient(w.url) for w in config.witnesses}
-        self._seen = dict.fromkeys(self._witnesses, self._published)
+        self._witnesses = Witnesses(self._quorum, config.origin, self._published)
         write_atomic(folder / "vkey", self._signer.vkey.encode() + b"\n", 0o644)
 
     def _repair(self) -> tuple[int, float]:
@@ -108,10 +108,10 @@ class LogServer:
         ]
 
     async def close(self) -> None:
-        """Close the store."""
-        for client in self._witnesses.values():
-            await client.close()
+        """Close the store and let another process have the folder."""
+        await self._witnesses.close()
         self._store.db.close()
+        self._lock.release()
 
     # -- HTTP ---------------------------------------------------------------------------------
 
@@ -125,11 +125,13 @@ class LogServer:
             async with asyncio.timeout(ANSWER_SECONDS):
                 index = await self._sequenced(submission)
                 async with self._changed:
-                    await self._changed.wait_for(lambda: index < self._published)
+                    await self._changed.wait_for(lambda: self._broken or index < self._published)
         except TimeoutError:
             raise QuorumNotMet(
                 "the entry waits for its witnesses: ask again", rule="log.pending"
             ) from None
+        if self._broken is not None and index >= self._published:
+            raise self._broken
         return Reply(msgspec.msgpack.encode(Added(index)))
 
     async def _sequenced(self, submission: Submission) -> int:
@@ -137,6 +139,8 @@ class LogServer:
         index = self._store.index_of(submission.entry)
         if index is not None:
             return index
+        if self._broken is not None:
+            raise self._broken
         loop = asyncio.get_running_loop()
         if not self._waiting:
             self._since = loop.time()
@@ -170,11 +174,15 @@ class LogServer:
     async def work(self) -> None:
         """Do a round as soon as one is due, and come back after ``ROUND_SECONDS`` if none is.
 
-        An immediate entry makes it due at once. To be called again and again.
+        An immediate entry makes it due at once. To be called again and again. A log that has found
+        itself in contradiction to what was signed does nothing more until a person has looked.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ROUND_SECONDS):
                 await self._hurry.wait()
+        if self._broken is not None:
+            self._hurry.clear()
+            return
         now = asyncio.get_running_loop().time()
         batch: dict[bytes, asyncio.Future[int]] = {}
         waited = now - self._since >= self._config.batch_seconds
@@ -191,7 +199,18 @@ class LogServer:
         except QuorumNotMet:
             self._not_before = now + RETRY_SECONDS
             raise
+        except LogInconsistent as error:
+            await self._break(error)
+            raise
         self._last = now
+
+    async def _break(self, error: LogInconsistent) -> None:
+        self._broken = error
+        for place in self._waiting.values():
+            _settle(place, error)
+        self._waiting.clear()
+        async with self._changed:
+            self._changed.notify_all()
 
     def _sequence(self, batch: Mapping[bytes, asyncio.Future[int]]) -> None:
         try:
@@ -243,33 +262,12 @@ class LogServer:
 
     async def _cosigned(self, head: TreeHead) -> bytes:
         """Return the checkpoint with a quorum of cosignatures; raises ``QuorumNotMet``."""
+        await self._witnesses.compare(self._tree)
         signed = sign_head(head, [self._signer])
-        asked = (self._ask(witness, signed, head) for witness in self._quorum.witnesses)
-        answers = await asyncio.gather(*asked)
-        note = add_signatures(signed, [line for line in answers if line is not None])
+        lines = await self._witnesses.cosignatures(signed, head, self._tree)
+        note = add_signatures(signed, lines)
         verify_checkpoint(note, self._quorum, origin=head.origin, now=self._clock.now())
         return note
-
-    async def _ask(self, witness: WitnessKey, note: bytes, head: TreeHead) -> SignatureLine | None:
-        """Ask one witness, once more when it has seen another size; None when it does not sign."""
-        client = self._witnesses[witness.name]
-        old = min(self._seen[witness.name], head.size)
-        try:
-            for _ in range(2):
-                body = format_witness_request(old, self._tree.consistency(old, head.size), note)
-                status, answer = await client.exchange("POST", ADD_CHECKPOINT, body)
-                if status != 409:
-                    break
-                old = parse_size(answer)
-                if old > head.size:
-                    raise LogInconsistent("a witness is ahead of this log", rule="log.restored")
-            if status != 200:
-                return None
-            line = _own_line(answer, witness.verifier, note)
-        except (TransportError, WireError):
-            return None
-        self._seen[witness.name] = head.size
-        return line
 
 
 def _settle(place: asyncio.Future[int], outcome: int | Exception) -> None:
@@ -281,17 +279,6 @@ def _settle(place: asyncio.Future[int], outcome: int | Exception) -> None:
         place.exception()
     else:
         place.set_result(outcome)
-
-
-def _own_line(answer: bytes, verifier: Verifier, note: bytes) -> SignatureLine | None:
-    for line in parse_signatures(answer):
-        if verifier.knows(line):
-            try:
-                open_note(read_head(add_signatures(note, [line]))[0], [verifier])
-            except GlasslockError:
-                return None
-            return line
-    return None
 
 
 def _quorum(config: LogConfig, signer: Signer) -> QuorumFile:

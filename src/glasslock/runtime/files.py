@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
-from glasslock.errors import ConfigError, StorageError
+from glasslock.errors import ConfigError, Conflict, StorageError
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
+_LOCK: Final = "lock"
 
 
 def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
@@ -92,3 +94,36 @@ def check_private(path: Path) -> None:
         )
     if stat.S_IMODE(mode) & 0o077:
         raise ConfigError(f"{path.name} can be read by others: chmod 600", rule="files.private")
+
+
+class FolderLock:
+    """The right to be the one writer of a folder; ends with ``release`` or with the process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take it.
+
+        Raises:
+            Conflict: somebody has it.
+            StorageError: the folder cannot be written.
+        """
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise Conflict(f"another process writes {folder.name}", rule="files.writer") from None
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {folder.name}: {error.strerror}", rule="files.folder"
+            ) from error
+
+    def release(self) -> None:
+        """Give it up."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        """Give it up with the object: what could not be opened to the end holds nothing."""
+        self.release()
