@@ -16,6 +16,7 @@ from glasslock.wire.codec import decode
 from glasslock.wire.envelope import Opening, SlotHeader
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy
+from glasslock.wire.seal import decode_tier1_header
 from tests.unit.sealing.scene import (
     CLOCKS,
     FIRST,
@@ -192,6 +193,22 @@ def test_a_tier_1_that_is_not_in_force_cannot_be_named() -> None:
     with pytest.raises(VerificationError) as raised:
         checked(later, moved, tier)
     assert raised.value.rule == "slot.tier1-new"
+
+
+def test_a_tier_1_is_of_its_own_leaf_group_and_day() -> None:
+    header, sealed, _ = made()
+    opening = opening_of(header, sealed)
+    assert opening.tier1_header is not None
+    own = decode_tier1_header(opening.tier1_header)
+    for other in (
+        replace(own, leaf=own.leaf + 1),
+        replace(own, group_id=b"another group"),
+        replace(own, day=own.day + 1),
+        replace(own, credential=bytes(32)),
+    ):
+        with pytest.raises(VerificationError) as raised:
+            checked(header, replace(opening, tier1_header=other.encoded))
+        assert raised.value.rule == "slot.tier1-fields"
 
 
 def test_under_none_a_seal_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from glasslock.wire.envelope import decode_envelope
 from tests.unit.desk.cases import ISSUER, Script, make_script
 from tests.unit.desk.history import (
     ALICE,
+    BOB,
     GROUP,
     OTHER,
     QUORUM,
@@ -146,6 +148,26 @@ def test_a_receipt_of_another_provider_is_named() -> None:
     found = _with(case, 1, receipt=forged.encode())
     assert len(found.messages) == 6
     assert rules(found) == {"signature"}
+
+
+def test_messages_stored_out_of_their_order_are_named() -> None:
+    """Each names the one before it all the same: only their places on the line tell."""
+    world = history_until(1)
+    world.time = START + 200 + 2 * CLOCKS.slot_seconds
+    world.write(GROUP, ALICE, b"first")
+    world.write(GROUP, BOB, b"in between")
+    held: list[tuple[Any, ...]] = []
+    with pytest.MonkeyPatch.context() as liar:
+        liar.setattr(world, "_append", lambda *entry: held.append(entry))
+        world.write(GROUP, ALICE, b"second")
+    world.write(GROUP, ALICE, b"third")
+    world._append(*held[0])
+    world.ingest()
+    world.time += 3_600
+    case = make_script(world, grants())
+    found = case.open(case.bundle(), case.released(QUORUM))
+    assert rules(found) == {"message.order"}
+    assert len(found.messages) == 5
 
 
 def test_an_entry_under_the_name_of_another_conversation_is_put_aside() -> None:

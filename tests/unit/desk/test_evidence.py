@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from glasslock import hpke
+from glasslock.desk.evidence import ProvenCase
 from glasslock.desk.findings import Opening
 from glasslock.desk.releases import CaseKeyPair
 from glasslock.errors import LogInconsistent, StateError, VerificationError
@@ -427,3 +428,9 @@ def test_a_slot_left_out_of_the_manifest_shows_by_its_close() -> None:
     found = case.open(case.bundle(), case.released(QUORUM))
     assert len(found.messages) == 3
     assert {"manifest.left-out", "evidence.missing", "evidence.ungranted"} == rules(found)
+
+
+def test_a_proven_case_cannot_be_declared() -> None:
+    with pytest.raises(StateError) as caught:
+        ProvenCase()
+    assert caught.value.rule == "case.unproven"

@@ -13,6 +13,7 @@ from glasslock.orders.authority import Register
 from glasslock.orders.review import (
     RULES,
     AdmittedOrder,
+    AuthenticOrder,
     Refusal,
     refusal,
     review,
@@ -273,5 +274,7 @@ def test_every_rule_is_tested_here_or_belongs_to_a_store() -> None:
 
 
 def test_an_admitted_order_cannot_be_declared() -> None:
-    with pytest.raises(StateError):
-        AdmittedOrder()
+    for declared in (AuthenticOrder, AdmittedOrder):
+        with pytest.raises(StateError) as caught:
+            declared()
+        assert caught.value.rule == "order.unreviewed"
