@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 
 from glasslock.logserver.app import LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
+from glasslock.logserver.keys import load_signers
 from glasslock.logserver.sequencer import Tree, files
 from glasslock.runtime.clock import SystemClock
 from glasslock.runtime.files import private_folder
@@ -54,7 +55,7 @@ port = 0
 
 [[logs]]
 origin = "{origin}"
-keys = ["{key}"]
+keys = {keys}
 """
 
 
@@ -63,21 +64,21 @@ def entries_of(count: int, size: int = 200) -> list[bytes]:
     return [number.to_bytes(8, "big") + bytes(size - 8) for number in range(count)]
 
 
-def log_key(folder: FilePath) -> str:
-    """Return the verifier key of the log in ``folder``; makes the key when there is none."""
-    return Signer.log(ORIGIN, load_or_create_seed(private_folder(folder) / "log.key")).vkey
+def log_keys(folder: FilePath) -> list[str]:
+    """Return the verifier keys of the log in ``folder``; makes keys when there are none."""
+    return [each.vkey for each in load_signers(private_folder(folder), ORIGIN)]
 
 
 @contextmanager
 def processes(folder: FilePath) -> Iterator[str]:
     """Run a log and its witnesses as a person would, each as a process; gives the log's address."""
-    key = log_key(folder / "log")
+    keys = json.dumps(log_keys(folder / "log"))
     text = LOG.format(data=folder / "log", origin=ORIGIN, submitter=SUBMITTER.public.hex())
     with contextlib.ExitStack() as running:
         for name in NAMES:
             data = private_folder(folder / name)
             signer = Signer.witness(name, load_or_create_seed(data / "witness.key"))
-            settings = WITNESS.format(data=data, name=name, origin=ORIGIN, key=key)
+            settings = WITNESS.format(data=data, name=name, origin=ORIGIN, keys=keys)
             url = running.enter_context(_process("witness", "run", folder, name, settings))
             text += ASKED.format(name=name, key=signer.vkey, url=url)
         yield running.enter_context(_process("serve", "log", folder, "log", text))
@@ -100,11 +101,11 @@ def _process(noun: str, verb: str, folder: FilePath, name: str, text: str) -> It
 @contextlib.asynccontextmanager
 async def fresh_log(folder: FilePath) -> AsyncIterator[LogServer]:
     """Open an empty log in this process, and three witnesses that answer on sockets of it."""
-    key, clock = log_key(folder / "log"), SystemClock()
+    keys, clock = log_keys(folder / "log"), SystemClock()
     serving: list[Serving] = []
     asked: list[WitnessSettings] = []
     for name in NAMES:
-        settings = WitnessConfig(folder / name, name, [LogSettings(ORIGIN, [key])])
+        settings = WitnessConfig(folder / name, name, [LogSettings(ORIGIN, keys)])
         witness = Witness(settings, clock)
         serving.append(Serving(bind("127.0.0.1", 0)))
         await serving[-1].start(build_app(witness.routes(), witness.close))
@@ -122,10 +123,10 @@ class PublicLog:
 
     def __init__(self, entries: list[bytes], step: int) -> None:
         tree = Tree(entries)
-        log = Signer.log(ORIGIN, bytes(32))
+        logs = [Signer.log(ORIGIN, bytes(32)), Signer.ml_dsa(ORIGIN, bytes(32))]
         witnesses = [Signer.witness(name, bytes([at]) * 32) for at, name in enumerate(NAMES, 1)]
         keys = [WitnessKey(each.name, Verifier.parse(each.vkey)) for each in witnesses]
-        quorum = QuorumFile.of([LogKey(Verifier.parse(log.vkey))], keys, len(keys))
+        quorum = QuorumFile.of([LogKey(each.verifier) for each in logs], keys, len(keys))
         self.size = tree.size
         self.replica = Replica(TrustedLog(quorum, ORIGIN))
         self._files = dict(files(tree, 0, tree.size, entries))
@@ -133,7 +134,7 @@ class PublicLog:
         for size in range(step, tree.size + 1, step):
             head = TreeHead(ORIGIN, size, tree.root(size))
             cosigned = [each.sign(head.body, time=1_000) for each in witnesses]
-            self._notes.append((size, add_signatures(sign_head(head, [log]), cosigned)))
+            self._notes.append((size, add_signatures(sign_head(head, logs), cosigned)))
             # Readers ask for the bundle as wide as the checkpoint makes it.
             for path, data in files(
                 tree, size - size % 256, size, entries[size - size % 256 : size]

@@ -15,16 +15,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from glasslock.logserver.keys import load_signers
 from glasslock.logserver.sequencer import Tree, files
 from glasslock.runtime.files import private_folder
 from glasslock.runtime.http import HttpClient, fetch
-from glasslock.runtime.keys import load_or_create_seed
 from glasslock.runtime.server import Handler, HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.service import bind
 from glasslock.signing import SigningKey
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.merkle import root_of
-from glasslock.tlog.note import Signer, Verifier
+from glasslock.tlog.note import Verifier
 from glasslock.tlog.proof import LoggedEntry
 from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
 from glasslock.tlog.reader import catch_up
@@ -82,18 +82,21 @@ class Place:
 
     async def open(self) -> None:
         data = private_folder(self.folder / "log")
-        key = Signer.log(ORIGIN, load_or_create_seed(data / "log.key")).vkey
+        signers = load_signers(data, ORIGIN)
+        keys = [each.vkey for each in signers]
         for number in range(WITNESSES):
-            await self._add_witness(f"w{number}.test", key)
+            await self._add_witness(f"w{number}.test", keys)
         self.quorum = QuorumFile.of(
-            [LogKey(Verifier.parse(key))], [each for each, _ in self._witnesses], WITNESSES
+            [LogKey(each.verifier) for each in signers],
+            [each for each, _ in self._witnesses],
+            WITNESSES,
         )
         self.log = Mortal("log", self.folder / "log.toml", self._settings, self.deaths)
         await self.log.open()
         self._client = HttpClient(self.log.url)
 
-    async def _add_witness(self, name: str, log_key: str) -> None:
-        config = WitnessConfig(self.folder / name, name, [LogSettings(ORIGIN, [log_key])])
+    async def _add_witness(self, name: str, log_keys: list[str]) -> None:
+        config = WitnessConfig(self.folder / name, name, [LogSettings(ORIGIN, log_keys)])
         witness = Witness(config, Clock())
         routes = [self._noting(route) for route in witness.routes()]
         serving = Serving(bind("127.0.0.1", 0))

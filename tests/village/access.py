@@ -112,8 +112,8 @@ class PolicyLog:
         """The quorum file with the log's address in it."""
         assert self.logs.server is not None
         known = self.logs.server.quorum
-        log = LogKey(known.log_keys(ORIGIN)[0], self.logs.url)
-        return QuorumFile.of([log], known.witnesses, known.needed).text
+        logs = [LogKey(key, self.logs.url) for key in known.log_keys(ORIGIN)]
+        return QuorumFile.of(logs, known.witnesses, known.needed).text
 
     def policy(
         self, name: str, provider: bytes, shape: Shape, clocks: Clocks | None = None

@@ -78,8 +78,8 @@ class TwoLogs(LogVillage):
             self.orders._make_server()
         logs = []
         for log, origin in ((self, ORIGIN), (self.orders, ORDERS)):
-            key = (log.folder / "log" / "vkey").read_text(encoding="ascii").strip()
-            logs.append(LogSettings(origin, [key]))
+            keys = (log.folder / "log" / "vkey").read_text(encoding="ascii").split()
+            logs.append(LogSettings(origin, keys))
         config = WitnessConfig(self.folder / f"w{number}", f"w{number}.test", logs)
         witness = Witness(config, self.clock)
         await self.witnesses[number].start(build_app(witness.routes(), witness.close))
@@ -101,8 +101,9 @@ class TwoLogs(LogVillage):
         assert self.server is not None
         assert self.orders.server is not None
         known = self.server.quorum
-        keys = (known.log_keys(ORIGIN)[0], self.orders.server.quorum.log_keys(ORDERS)[0])
-        logs = [LogKey(key, log.url) for key, log in zip(keys, (self, self.orders), strict=True)]
+        orders = self.orders.server.quorum
+        logs = [LogKey(key, self.url) for key in known.log_keys(ORIGIN)]
+        logs += [LogKey(key, self.orders.url) for key in orders.log_keys(ORDERS)]
         return QuorumFile.of(logs, known.witnesses, known.needed).text
 
 

@@ -74,9 +74,9 @@ class LogVillage:
 
     async def start_witness(self, number: int) -> None:
         """Start a witness on the port that the log knows."""
-        key = (self.folder / "log" / "vkey").read_text(encoding="ascii").strip()
+        keys = (self.folder / "log" / "vkey").read_text(encoding="ascii").split()
         config = WitnessConfig(
-            self.folder / f"w{number}", f"w{number}.test", [LogSettings(self.origin, [key])]
+            self.folder / f"w{number}", f"w{number}.test", [LogSettings(self.origin, keys)]
         )
         witness = Witness(config, self.clock)
         await self.witnesses[number].start(build_app(witness.routes(), witness.close))

@@ -36,7 +36,8 @@ def quorum_of(place: LogVillage, url: str | None) -> QuorumFile:
         WitnessKey(each.name, each.verifier, place.witnesses[number].url)
         for number, each in enumerate(known.witnesses)
     ]
-    return QuorumFile.of([LogKey(known.log_keys(place.origin)[0], url)], witnesses, known.needed)
+    logs = [LogKey(key, url) for key in known.log_keys(place.origin)]
+    return QuorumFile.of(logs, witnesses, known.needed)
 
 
 def note(place: LogVillage, *entries: bytes) -> bytes:

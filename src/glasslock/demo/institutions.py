@@ -82,12 +82,13 @@ def start_logs(cast: Cast) -> None:
             lines += [f'url = "{witness_urls[witness]}"']
         settings = _write(cast, name, "log.toml", lines)
         cast.stage.start(name, "serve", "log", settings).expect("ready")
-        vkeys.append((folder / "data" / "vkey").read_text(encoding="ascii").strip())
+        vkeys.append((folder / "data" / "vkey").read_text(encoding="ascii").split())
     for witness, port in zip(WITNESSES, ports[2:], strict=True):
         cast.stage.start(witness, "witness", "run", _witness(cast, witness, port, vkeys))
     for witness in WITNESSES:
         cast[witness].expect("ready")
-    quorum = [f"log {vkey} {url}" for vkey, url in zip(vkeys, urls, strict=False)]
+    pairs = zip(vkeys, urls[:2], strict=True)
+    quorum = [f"log {vkey} {url}" for both, url in pairs for vkey in both]
     quorum += [f"witness {name} {keys[name]} {witness_urls[name]}" for name in WITNESSES]
     quorum += [f"group witnesses 3 {' '.join(WITNESSES)}", "quorum witnesses"]
     cast.facts["quorum"] = _write(cast, "public", "quorum", quorum)
@@ -98,11 +99,11 @@ def _witness_key(cast: Cast, name: str) -> str:
     return cast.stage.run("witness", "key", _witness(cast, name, 0, [])).stdout.strip()
 
 
-def _witness(cast: Cast, name: str, port: int, vkeys: list[str]) -> str:
+def _witness(cast: Cast, name: str, port: int, vkeys: list[list[str]]) -> str:
     lines = [f'data = "{cast.stage.folder(name) / "data"}"', f'name = "{name}.example"']
     lines += [f"port = {port}"]
-    for origin, vkey in zip((POLICY_ORIGIN, ORDERS_ORIGIN), vkeys, strict=False):
-        lines += ["[[logs]]", f'origin = "{origin}"', f'keys = ["{vkey}"]']
+    for origin, keys in zip((POLICY_ORIGIN, ORDERS_ORIGIN), vkeys, strict=False):
+        lines += ["[[logs]]", f'origin = "{origin}"', f"keys = {json.dumps(keys)}"]
     return _write(cast, name, "witness.toml", lines)
 
 

@@ -77,9 +77,9 @@ class Log:
         self.server = None
 
     @property
-    def vkey(self) -> str:
-        """Its key as readers pin it."""
-        return (self.folder / "vkey").read_text(encoding="ascii").strip()
+    def vkeys(self) -> list[str]:
+        """Its keys as readers pin them."""
+        return (self.folder / "vkey").read_text(encoding="ascii").split()
 
 
 class Logs:
@@ -104,7 +104,9 @@ class Logs:
         }
         known = [server.quorum for server in servers.values()]
         pairs = zip(known, self.logs.values(), strict=True)
-        keys = [LogKey(each.log_keys(log.origin)[0], log.port.url) for each, log in pairs]
+        keys = [
+            LogKey(key, log.port.url) for each, log in pairs for key in each.log_keys(log.origin)
+        ]
         # Both logs with their addresses, as everybody pins them.
         self.quorum = QuorumFile.of(keys, known[0].witnesses, known[0].needed)
         for number in range(WITNESSES):
@@ -120,7 +122,7 @@ class Logs:
 
     def witness_config(self, number: int, name: str = "") -> WitnessConfig:
         """Return a witness's settings; ``name`` moves it to another folder with the same key."""
-        logs = [LogSettings(origin, [log.vkey]) for origin, log in self.logs.items()]
+        logs = [LogSettings(origin, log.vkeys) for origin, log in self.logs.items()]
         return WitnessConfig(self.folder / (name or f"w{number}"), f"w{number}.lab", logs)
 
     async def start_witness(self, number: int) -> None:

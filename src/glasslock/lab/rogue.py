@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from glasslock.errors import WireError
 from glasslock.lab.logs import Log, Logs
 from glasslock.lab.serving import Port
+from glasslock.logserver.keys import load_signers
 from glasslock.logserver.sequencer import Tree, files
 from glasslock.runtime.http import HttpClient
-from glasslock.runtime.keys import load_seed
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply
 from glasslock.tlog.checkpoint import add_signatures, sign_head
 from glasslock.tlog.note import SignatureLine, Signer, parse_signatures
@@ -27,8 +27,8 @@ class Rogue:
     """One view of a log, served where its operator likes."""
 
     def __init__(self, log: Log, logs: Logs, entries: Sequence[bytes]) -> None:
-        """Take over the log's key and begin with ``entries``, whatever the real ones are."""
-        self._signer = Signer.log(log.origin, load_seed(log.folder / "log.key"))
+        """Take over the log's keys and begin with ``entries``, whatever the real ones are."""
+        self._signers = load_signers(log.folder, log.origin)
         self._origin, self._logs = log.origin, logs
         self._tree = Tree(entries)
         self._files = dict(files(self._tree, 0, len(entries), entries))
@@ -51,7 +51,7 @@ class Rogue:
         ``honest`` witnesses are asked with every size of ``old`` that they may have seen;
         ``stolen`` are seeds of witness keys by number.
         """
-        bare = sign_head(self.head, [self._signer])
+        bare = sign_head(self.head, self._signers)
         now = self._logs.clock.now()
         lines = [
             Signer.witness(f"w{number}.lab", seed).sign(self.head.body, time=now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -22,12 +22,12 @@ from glasslock.errors import (
     WireError,
 )
 from glasslock.logserver.config import LogConfig
+from glasslock.logserver.keys import load_signers
 from glasslock.logserver.sequencer import Tree, files
 from glasslock.logserver.store import Store
 from glasslock.logserver.witnesses import Witnesses
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import FolderLock, private_folder, write_atomic
-from glasslock.runtime.keys import load_or_create_seed
 from glasslock.runtime.logs import Log
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app, run_service
 from glasslock.runtime.service import bind, every
@@ -63,9 +63,9 @@ class LogServer:
         self._lock = FolderLock(folder)
         self._config = config
         self._clock = clock
-        self._signer = Signer.log(config.origin, load_or_create_seed(folder / "log.key"))
+        self._signers = load_signers(folder, config.origin)
         self._store = Store(folder, point)
-        self._quorum = _quorum(config, self._signer)
+        self._quorum = _quorum(config, self._signers)
         self._submitters = _submitters(config)
         self._tree = Tree(self._store.entries(0, self._store.size()))
         self._waiting: dict[bytes, asyncio.Future[int]] = {}
@@ -76,7 +76,8 @@ class LogServer:
         self._changed = asyncio.Condition()
         self._published, self._last = self._repair()
         self._witnesses = Witnesses(self._quorum, config.origin, self._published)
-        write_atomic(folder / "vkey", self._signer.vkey.encode() + b"\n", 0o644)
+        vkeys = "".join(f"{each.vkey}\n" for each in self._signers)
+        write_atomic(folder / "vkey", vkeys.encode(), 0o644)
 
     def _repair(self) -> tuple[int, float]:
         newest = self._store.newest()
@@ -263,7 +264,7 @@ class LogServer:
     async def _cosigned(self, head: TreeHead) -> bytes:
         """Return the checkpoint with a quorum of cosignatures; raises ``QuorumNotMet``."""
         await self._witnesses.compare(self._tree)
-        signed = sign_head(head, [self._signer])
+        signed = sign_head(head, self._signers)
         lines = await self._witnesses.cosignatures(signed, head, self._tree)
         note = add_signatures(signed, lines)
         verify_checkpoint(note, self._quorum, origin=head.origin, now=self._clock.now())
@@ -281,10 +282,11 @@ def _settle(place: asyncio.Future[int], outcome: int | Exception) -> None:
         place.set_result(outcome)
 
 
-def _quorum(config: LogConfig, signer: Signer) -> QuorumFile:
+def _quorum(config: LogConfig, signers: Iterable[Signer]) -> QuorumFile:
     try:
         witnesses = [WitnessKey(w.name, Verifier.parse(w.key), w.url) for w in config.witnesses]
-        return QuorumFile.of([LogKey(Verifier.parse(signer.vkey))], witnesses, config.needed)
+        keys = [LogKey(each.verifier) for each in signers]
+        return QuorumFile.of(keys, witnesses, config.needed)
     except GlasslockError as error:
         raise ConfigError(f"the witnesses make no quorum: {error}", rule="log.witnesses") from error
 

@@ -94,7 +94,8 @@ def verify_checkpoint(
     time must not be older than that.
 
     Raises:
-        BadSignature: no key of the log signed, or a signature by a known key fails.
+        BadSignature: no key of the log signed, of one of the types that the quorum file lists for
+            it, or a signature by a known key fails.
         QuorumNotMet: the witnesses that count are no quorum, or the median time is too old.
         VerificationError: it is a checkpoint of another log.
         WireError: it is no checkpoint.
@@ -105,7 +106,9 @@ def verify_checkpoint(
         raise VerificationError("this is a checkpoint of another log", rule="checkpoint.origin")
     log_keys = quorum.log_keys(wanted)
     found = open_note(parsed, (*log_keys, *(w.verifier for w in quorum.witnesses)))
-    if not any(key in found for key in log_keys):
+    signed = {key.kind for key in log_keys if key in found}
+    # Of each type that is known of the log: a forged Ed25519 signature alone is none.
+    if not signed or signed != {key.kind for key in log_keys}:
         raise BadSignature("the log has not signed this checkpoint", rule="checkpoint.unsigned")
     times = tuple(
         (witness.name, time)

@@ -82,6 +82,37 @@ def test_an_unsigned_checkpoint_is_refused(world: World, head: HeadOf) -> None:
         verify_checkpoint(format_note(body, [other, *lines]), world.quorum)
 
 
+OLD, NEW = (Signer.log(ORIGIN, bytes((n,)) * 32) for n in (1, 2))
+HEAVY, OTHER_HEAVY = (Signer.ml_dsa(ORIGIN, bytes((n,)) * 32) for n in (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("signers", "rule"),
+    [
+        ([OLD, HEAVY], None),
+        ([NEW, HEAVY], None),
+        ([OLD, NEW, HEAVY], None),
+        ([OLD], "checkpoint.unsigned"),
+        ([OLD, NEW], "checkpoint.unsigned"),
+        ([HEAVY], "checkpoint.unsigned"),
+        ([OLD, OTHER_HEAVY], "checkpoint.unsigned"),
+    ],
+)
+def test_the_log_signs_with_each_type_of_key_that_is_known(
+    world: World, head: HeadOf, signers: list[Signer], rule: str | None
+) -> None:
+    logs = [LogKey(each.verifier) for each in (OLD, NEW, HEAVY)]
+    quorum = QuorumFile.of(logs, world.quorum.witnesses, 3)
+    lines = [each.sign(head(5).body, time=NOW) for each in world.witnesses]
+    note = add_signatures(sign_head(head(5), signers), lines)
+    if rule is None:
+        assert verify_checkpoint(note, quorum).size == 5
+        return
+    with pytest.raises(BadSignature) as raised:
+        verify_checkpoint(note, quorum)
+    assert raised.value.rule == rule
+
+
 def test_a_failing_cosignature_refuses_the_note(world: World, head: HeadOf) -> None:
     # Three good ones are there; the fourth was made for another tree.
     wrong = world.witnesses[3].sign(head(6).body, time=NOW)
@@ -192,17 +223,18 @@ def test_a_log_cannot_sign_for_another_origin(world: World, head: HeadOf) -> Non
         verify_checkpoint(format_note(body, lines), quorum, origin=ORIGIN)
 
 
-def test_both_kinds_of_log_key_hold(world: World, head: HeadOf) -> None:
+def test_a_forged_signature_of_either_type_refuses_the_note(world: World, head: HeadOf) -> None:
     second = Signer.ml_dsa(ORIGIN, b"\x04" * 32)
     keys = [WitnessKey(w.name, w.verifier) for w in world.witnesses]
     quorum = QuorumFile.of([LogKey(world.log.verifier), LogKey(second.verifier)], keys, 3)
     lines = [w.sign(head(5).body, time=NOW) for w in world.witnesses]
-    for signers in ([world.log, second], [world.log], [second]):
-        note = add_signatures(sign_head(head(5), signers), lines)
-        assert verify_checkpoint(note, quorum).size == 5
-    forged = dataclasses.replace(second.sign(head(5).body), blob=bytes(2428))
-    with pytest.raises(BadSignature):
-        verify_checkpoint(add_signatures(note, [world.log.sign(head(5).body), forged]), quorum)
+    note = add_signatures(sign_head(head(5), [world.log, second]), lines)
+    assert verify_checkpoint(note, quorum).size == 5
+    for signer, size in ((world.log, 64), (second, 2428)):
+        forged = dataclasses.replace(signer.sign(head(5).body), blob=bytes(size))
+        with pytest.raises(BadSignature) as raised:
+            verify_checkpoint(add_signatures(note, [forged]), quorum)
+        assert raised.value.rule == "note.signature"
 
 
 def test_only_verification_makes_one(world: World, head: HeadOf) -> None:
