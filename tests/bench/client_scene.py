@@ -24,7 +24,7 @@ from glasslock.client.store import Store
 from glasslock.errors import TransportError
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device, Engine, Group, Roster, context_digest
-from glasslock.runtime.sqlite import Database
+from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.runtime.stream import ClientStream
 from glasslock.sealing.slots import tau_at
 from glasslock.signing import SigningKey
@@ -194,22 +194,22 @@ def found_store(path: FilePath, member: Member, key: bytes = KEY) -> None:
     store.close()
 
 
-def opened(path: FilePath, key: bytes = KEY) -> Store:
+def opened(path: FilePath, key: bytes = KEY, point: WritePoint = no_point) -> Store:
     """Open an encrypted store."""
-    return Store(Database.open(path, MIGRATIONS, key=key))
+    return Store(Database.open(path, MIGRATIONS, key=key, point=point))
 
 
 class AtWork:
     """A device with its loop: ``run`` lets it work until something holds."""
 
-    def __init__(self, path: FilePath) -> None:
+    def __init__(self, path: FilePath, point: WritePoint = no_point) -> None:
         """Load the device whose store is at ``path`` and log it in."""
         self.loop = asyncio.new_event_loop()
-        self.store = opened(path)
+        self.store = opened(path, point=point)
         self.running = Running(self.store, KEY, Stopped())
         self.wire = Wire()
         self.head = self.running.session.conversations[GROUP].state.head
-        self._line = self.running.session._line
+        self._line = self.running.session._outbox._line
         stream = cast(ClientStream, self.wire)
         self._serving = self.loop.create_task(self.running._serve(stream, 1.0))
         nonce = api.encode_frame(api.Challenge(bytes(32), NOW))

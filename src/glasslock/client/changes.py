@@ -86,7 +86,8 @@ class OrdersRead:
 class Effects:
     """One step: first everything is stored in one transaction, then sent, then told.
 
-    ``accepted`` says for (group, policy) whether its person's yes is kept or used up.
+    ``accepted`` says for (group, policy) whether its person's yes is kept or used up. ``done`` are
+    operations that have come to an end, ``commands`` those whose last step this is.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -107,6 +108,7 @@ class Effects:
     frames: list[DeviceFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     done: list[tuple[int, GlasslockError | None]] = field(default_factory=list)
+    commands: list[int] = field(default_factory=list)
 
     def take(self, written: WriteSet) -> None:
         """Add the engine's rows; the shell confirms them after the transaction."""
@@ -153,4 +155,4 @@ class Effects:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do at all."""
-        return not (self.stores or self.frames or self.events or self.done)
+        return not (self.stores or self.frames or self.events or self.done or self.commands)

@@ -366,6 +366,7 @@ class Client:
 
         Raises:
             StateError: this device is not in the conversation, or it has stopped.
+            WireError: the content is too long.
         """
         data = content.encode() if isinstance(content, str) else content
         now = self._clock.now()

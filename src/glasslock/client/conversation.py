@@ -7,7 +7,7 @@ moves only with them, and a session whose effects could not be stored is thrown 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,7 +21,9 @@ from glasslock.client.events import (
     PolicyProposed,
     Warned,
 )
+from glasslock.client.own import Own
 from glasslock.client.policies import BookBehind, Policies
+from glasslock.client.receive import ForkedStream
 from glasslock.client.sealed import SlotMismatch
 from glasslock.client.sending import Draft, Self, audience_of, open_slot, still_for, write
 from glasslock.client.state import GroupState
@@ -42,6 +44,7 @@ HEADS: Final = 4_096
 IN_FLIGHT: Final = 128
 LEAF_SECONDS: Final = 7 * 86_400
 PROPOSED: Final = "policy"
+REMOVED: Final = "removed"
 
 
 @dataclass
@@ -49,7 +52,8 @@ class Conversation:
     """A group this device is in, with what waits to be read and to be sent.
 
     ``stopped`` says why nothing moves; with ``policy`` it is a commit to ``proposed``, which this
-    device's person has not accepted. ``held`` says why nothing is sent.
+    device's person has not accepted. ``held`` says why nothing is sent. ``over`` says that nothing
+    of it is written any more: this device has left it, or the engine went where it must not.
     """
 
     group: Group
@@ -60,13 +64,14 @@ class Conversation:
     incoming: deque[EntryItem] = field(default_factory=deque)
     drafts: deque[Draft] = field(default_factory=deque)
     in_flight: dict[bytes, Draft] = field(default_factory=dict)
-    own: set[bytes] = field(default_factory=set)
+    own: Own = field(default_factory=Own)
     merged: list[bytes] = field(default_factory=list)
     committing: bool = False
     newest: int | None = None
     wants_book: bool = False
     stopped: str = ""
     held: str = ""
+    over: bool = False
     proposed: bytes | None = None
     _erased_below: int = -1
     _audience: bytes | None = None
@@ -74,12 +79,13 @@ class Conversation:
 
     def __post_init__(self) -> None:
         """Read epoch, members and own leaf from the engine."""
-        self._look()
+        self._look(())
 
-    def _look(self) -> None:
+    def _look(self, removed: Iterable[int]) -> None:
+        """Look at the group as it is after a commit that took the leaves ``removed`` away."""
         view = self.group.view
+        self.roster = self.roster.after(view.members, removed)
         self.context = context_digest(view.context)
-        self.roster = Roster.of(view.members, self.roster)
         self.leaf = view.own_leaf
         self._audience = None
 
@@ -106,8 +112,9 @@ class Conversation:
                 break
             try:
                 placed = receive.place(self.state, batches, item)
+                self.own.check(placed.head.position, placed.digest)
             except GlasslockError as error:
-                self._stop(effects, item, error)
+                self.stop(effects, item.position, error)
                 break
             try:
                 if item.kind == EntryKind.HANDSHAKE:
@@ -120,15 +127,26 @@ class Conversation:
             self.incoming.popleft()
         return stored
 
-    def _stop(self, effects: Effects, item: EntryItem, error: GlasslockError) -> None:
-        # The line itself is broken: nothing after this point can be trusted.
+    def stop(self, effects: Effects, position: int, error: GlasslockError) -> None:
+        """Read and send nothing more: the line itself is broken, and with it all that follows."""
         self.stopped = error.rule or error.slug
-        self._warn(effects, item, error)
+        self._warn(effects, position, error)
+
+    def promised(self, digest: bytes, position: int, head: bytes) -> None:
+        """Take in where the provider says that an own entry stands, and under which head.
+
+        Raises:
+            ForkedStream: this device was shown another entry there.
+        """
+        known = self.heads.get(position)
+        if known is not None and known != head:
+            raise ForkedStream("the provider showed another entry there", rule="receive.promise")
+        if position > self.state.head.position:
+            self.own.promise(position, digest)
 
     def _envelope(self, effects: Effects, placed: receive.Placed, number: int) -> int:
         item, head = placed.item, placed.head
-        if placed.digest in self.own:
-            self.own.discard(placed.digest)
+        if self.own.came(head.position, placed.digest):
             self._move(effects, self.state, head)
             return 0
         count = 0
@@ -146,14 +164,14 @@ class Conversation:
                 raise VerificationError("another device uses this leaf", rule="receive.clone")
             state = got.state
             if got.failure is not None:
-                self._warn(effects, item, got.failure)
+                self._warn(effects, item.position, got.failure)
             if got.opened is not None:
                 self._show(effects, got.leaf.device, got.opened.content, item, number)
                 count = 1
         except BookBehind:
             raise
         except GlasslockError as error:
-            self._warn(effects, item, error)
+            self._warn(effects, item.position, error)
             state = receive.refused(self.state, placed)
         self._move(effects, state, head)
         return count
@@ -179,12 +197,12 @@ class Conversation:
             )
         )
 
-    def _warn(self, effects: Effects, item: EntryItem, error: GlasslockError) -> None:
+    def _warn(self, effects: Effects, position: int, error: GlasslockError) -> None:
         rule = error.rule or error.slug
         group_id = self.state.group_id
         evidence = error.evidence if isinstance(error, SlotMismatch) else b""
-        effects.records.append(Record(group_id, item.position, rule, evidence))
-        effects.events.append(Warned(group_id, rule, item.position, str(error)))
+        effects.records.append(Record(group_id, position, rule, evidence))
+        effects.events.append(Warned(group_id, rule, position, str(error)))
 
     def _move(self, effects: Effects, state: GroupState, head: Head) -> None:
         state = replace(state, head=head)
@@ -214,7 +232,8 @@ class Conversation:
         try:
             staged = self.group.stage(item.data)
         except GlasslockError as error:
-            self._warn(effects, item, error)
+            self._warn(effects, item.position, error)
+            self.own.came(head.position, placed.digest)
             self._move(effects, self.state, head)
             return
         try:
@@ -222,16 +241,14 @@ class Conversation:
         except BookBehind:
             raise
         except GlasslockError as error:
-            self._stop(effects, item, error)
+            self.stop(effects, item.position, error)
             return
         place = (self.state.group_id, policy.digest)
         changed = policy.digest != self.policy.digest
         if changed and place not in self.policies.accepted:
             self.stopped, self.proposed = PROPOSED, policy.digest
             effects.events.append(PolicyProposed(*place))
-            return
-        self._merge(effects, placed, staged, policy)
-        if changed:
+        elif self._merge(effects, placed, staged, policy) and changed:
             self.policies.accepted.discard(place)
             effects.accepted[place] = False
             effects.events.append(PolicyChanged(*place))
@@ -249,20 +266,33 @@ class Conversation:
 
     def _merge(
         self, effects: Effects, placed: receive.Placed, staged: StagedCommit, policy: Policy
-    ) -> None:
+    ) -> bool:
+        """Enter the epoch that a commit starts, or leave with it; says whether it was entered."""
         preview, head = staged.preview, placed.head
         root, written = staged.accept()
+        if root is None:
+            effects.take(written)
+            self.leave(effects, "this device was removed before the message was sent")
+            self.roster = self.roster.without(preview.removed)
+            gone = MembersChanged(self.state.group_id, preview.epoch, self.accounts, removed=True)
+            effects.events.append(gone)
+            return False
+        try:
+            self._look(preview.removed)
+        except GlasslockError as error:
+            # Who is in the group then cannot be said: it is not entered, neither here nor on disk.
+            written.abandon()
+            self.over = True
+            self.stop(effects, head.position, error)
+            return False
         effects.take(written)
+        self.own.came(head.position, placed.digest)
         refreshed, since = self.state.refreshed, self.state.since
         if preview.own:
             self.merged.append(placed.digest)
             refreshed = head.time
         # The engine drops an own commit when another one is merged first.
         self.committing = False
-        self._look()
-        if root is None:
-            self._leave(effects, preview.epoch)
-            return
         if policy.digest != self.policy.digest:
             self.policy, since = policy, preview.epoch
             self._audience = None
@@ -281,6 +311,7 @@ class Conversation:
         self._erased_below = -1
         self._move(effects, state, head)
         effects.events.append(MembersChanged(state.group_id, preview.epoch, self.accounts))
+        return True
 
     def accept_policy(self, effects: Effects) -> None:
         """Go on under the policy that a commit proposes; its person has read it.
@@ -295,16 +326,18 @@ class Conversation:
         effects.accepted[place] = True
         self.stopped, self.proposed = "", None
 
-    def _leave(self, effects: Effects, epoch: int) -> None:
+    def leave(self, effects: Effects, text: str) -> None:
+        """Forget the group; ``text`` says why what waits is not sent.
+
+        What is on its way has its verdict still to come.
+        """
         group_id = self.state.group_id
         effects.states[group_id] = None
-        self.stopped = "removed"
+        self.stopped, self.over = REMOVED, True
         for draft in self.drafts:
             effects.message_states.append(MessageState(draft.message, "refused"))
-            text = "this device was removed before the message was sent"
-            effects.events.append(Failed(group_id, "removed", text, draft.message))
+            effects.events.append(Failed(group_id, REMOVED, text, draft.message))
         self.drafts.clear()
-        effects.events.append(MembersChanged(group_id, epoch, self.accounts, removed=True))
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -406,7 +439,7 @@ class Conversation:
         own_position = max(self.state.own_position, position)
         self._keep(effects, replace(self.state, closes=closes, own_position=own_position))
         if position <= self.state.head.position:
-            self.own.discard(digest)
+            self.own.drop(digest)
         return draft
 
     def bounced(self, effects: Effects, digest: bytes) -> Draft | None:
@@ -414,7 +447,7 @@ class Conversation:
         draft = self.in_flight.pop(digest, None)
         if draft is None:
             return None
-        self.own.discard(digest)
+        self.own.drop(digest)
         # A tier 1 that came with it is nobody's: the next slot brings a new one.
         tiers = {leaf: tier for leaf, tier in self.state.tiers.items() if leaf != self.leaf}
         self._keep(effects, replace(self.state, sending=None, tiers=tiers))

@@ -140,8 +140,9 @@ class Membership:
 
     def creation_refused(self, effects: Effects, group_id: bytes, frame: api.Refused) -> None:
         """Drop a group that the provider did not take."""
-        self._session.conversations.pop(group_id, None)
-        effects.states[group_id] = None
+        conversation = self._session.conversations.pop(group_id, None)
+        if conversation is not None:
+            conversation.leave(effects, "the conversation could not be created")
         error = Denied(frame.message, rule=frame.rule)
         self._finish(effects, self._creating.pop(group_id, _UNASKED), error)
 
@@ -339,16 +340,24 @@ class Membership:
         conversation.merged.clear()
 
     def commit_refused(
-        self, effects: Effects, conversation: Conversation, outgoing: Outgoing, frame: api.Refused
+        self,
+        effects: Effects,
+        conversation: Conversation | None,
+        outgoing: Outgoing,
+        frame: api.Refused,
     ) -> None:
-        """Drop an own commit that was refused; one that came too late is tried again."""
-        if conversation.group.view.pending:
-            effects.take(conversation.group.clear_pending())
-        conversation.committing = False
+        """Drop an own commit that was refused; one that came too late is tried again.
+
+        ``conversation`` is None once it is over.
+        """
+        if conversation is not None:
+            if conversation.group.view.pending:
+                effects.take(conversation.group.clear_pending())
+            conversation.committing = False
         operation = self._operations.pop(outgoing.digest, None)
         if operation is None:
             return
-        if frame.slug != "stale-epoch":
+        if conversation is None or frame.slug != "stale-epoch":
             error = Denied(frame.message, rule=frame.rule)
             self._finish(effects, operation.number, error)
         elif operation.number != _UNASKED:
@@ -465,6 +474,8 @@ class Membership:
         self, effects: Effects, item: api.InboxItem, staged: StagedWelcome, policy: Policy
     ) -> None:
         invitation = staged.invitation
+        # Who is in it is read first: nothing is entered that cannot be said to be with somebody.
+        Roster.of(invitation.members)
         group, root, written = staged.accept(self._session.engine)
         effects.take(written)
         head = Head(item.position, item.time, item.head)

@@ -84,7 +84,7 @@ class Placed:
 
 def _read(item: EntryItem) -> tuple[bytes, Envelope | Tombstone | None]:
     """Return D of an entry and the envelope in it; raises ``WireError``."""
-    match EntryKind(item.kind):
+    match item.kind:
         case EntryKind.HANDSHAKE:
             return handshake_digest(item.data), None
         case EntryKind.TOMBSTONE:
@@ -93,6 +93,8 @@ def _read(item: EntryItem) -> tuple[bytes, Envelope | Tombstone | None]:
         case EntryKind.ENVELOPE:
             envelope = decode_envelope(item.data)
             return envelope.digest, envelope
+        case _:
+            raise WireError("there is no such kind of entry", rule="receive.kind")
 
 
 def place(state: GroupState, batches: SignedBatches, item: EntryItem) -> Placed:

@@ -29,7 +29,6 @@ from glasslock.wire import api
 from glasslock.wire.policy import Policy
 
 T = TypeVar("T")
-Settle = Callable[[Exception | None], None]
 
 TICK_SECONDS: Final = 0.5
 PAUSE: Final = 0.01
@@ -56,15 +55,23 @@ class Running:
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS)
+        # Callers who wait: for an operation's end, for a command's last step, for their turn.
         self._futures: dict[int, asyncio.Future[None]] = {}
-        self._commands: list[Callable[[], Settle]] = []
+        self._told: dict[int, Callable[[Exception | None], None]] = {}
+        self._commands: list[Callable[[], None]] = []
+        self._last_command = 0
         self._commanding: asyncio.Task[None] | None = None
         self._stream: ClientStream | None = None
         self.online = asyncio.Event()
         self._failure: GlasslockError | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._logs: dict[bytes, Replica | None] = {}
-        self.session = self._load()
+        self._session: Session | None = None
+        try:
+            self._session = self._load()
+        except GlasslockError:
+            store.close()
+            raise
         self.noticing = Noticing(
             store.letters,
             self.device.account,
@@ -73,14 +80,20 @@ class Running:
             self._step,
         )
 
+    @property
+    def session(self) -> Session:
+        """The session: after a failure one that is loaded anew from what is stored.
+
+        Raises:
+            GlasslockError: what is stored cannot be read; it is tried again the next time.
+        """
+        if self._session is None:
+            self._session = self._load()
+        return self._session
+
     def _load(self) -> Session:
-        try:
-            engine = self.store.load_engine(self._wrap_key)
-            loaded = self.store.load(self.device, engine, self.provider_key)
-        except GlasslockError:
-            self.store.close()
-            raise
-        return Session(loaded, os.urandom)
+        engine = self.store.load_engine(self._wrap_key)
+        return Session(self.store.load(self.device, engine, self.provider_key), os.urandom)
 
     # -- for the face -------------------------------------------------------------------------
 
@@ -113,15 +126,16 @@ class Running:
             await self._stream.close()
         if self._commanding is not None:
             await asyncio.wait([self._commanding])
+        self._fail_all(TransportError("this device was closed"))
 
     async def carry_out(self, command: Callable[[], T]) -> T:
-        """Give the session a command; returns once what follows from it is stored and sent.
+        """Give the session a command; returns once what it did is stored, and sent if it can be.
 
         Raises:
-            StorageError: nothing of it was stored.
+            StorageError: its last step was not stored.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._commands.append(lambda: _settled(future, command))
+        self._commands.append(lambda: self._run(command, future))
         if self._commanding is None:
             self._commanding = asyncio.create_task(self._carry_out_all())
         return await future
@@ -130,17 +144,28 @@ class Running:
         """Carry out the commands given at the same time as one step: it is stored once."""
         while self._commands:
             async with self._lock:
-                settle = []
-                error: Exception | None = None
                 try:
-                    while self._commands and not self.session.full:
-                        settle.append(self._commands.pop(0)())
+                    while self._commands:
+                        self._commands.pop(0)()
+                        if self.session.full:
+                            break
                     await self._pump()
-                except Exception as found:  # noqa: BLE001 - it is handed to every caller
-                    error = found
-                for each in settle:
-                    each(error)
+                except Exception as error:  # noqa: BLE001 - it is handed to every caller
+                    self._fail_all(error)
         self._commanding = None
+
+    def _run(self, command: Callable[[], T], future: asyncio.Future[T]) -> None:
+        """Run a command whose caller still waits, who is told once its last step is stored."""
+        if future.done():
+            return
+        try:
+            result = command()
+        except Exception as error:  # noqa: BLE001 - it is handed to the caller
+            future.set_exception(error)
+            return
+        self._last_command += 1
+        self._told[self._last_command] = lambda error: _settle(future, result, error)
+        self.session.close_command(self._last_command)
 
     async def operate(self, begin: Callable[[], int]) -> None:
         """Begin an operation and wait until the session says that it is done.
@@ -148,13 +173,12 @@ class Running:
         Raises:
             GlasslockError: it was refused, or the connection was lost before it was on its way.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def command() -> None:
-            self._futures[begin()] = future
+            self._futures[begin()] = ended
 
-        await self.carry_out(command)
-        await future
+        await asyncio.gather(self.carry_out(command), ended)
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what happens, without end."""
@@ -328,30 +352,53 @@ class Running:
 
     async def _pump(self) -> None:
         """Carry out the session's steps: store, send, tell."""
-        while (effects := self.session.poll(self.clock.now())) is not None:
+        while (effects := self._stored_step()) is not None:
             try:
-                self.store.apply(effects)
-            except GlasslockError as error:
-                self._start_over(effects, error)
-                raise
-            for frame in effects.frames:
-                await self._send(frame)
-            for event in effects.events:
-                self._tell(event)
-            if effects.letters:
-                self.noticing.wake()
-            for number, failure in effects.done:
-                _settle(self._futures.pop(number, None), failure)
+                for frame in effects.frames:
+                    await self._send(frame)
+            finally:
+                # It is stored: whoever waits is told, even if this task ends while it sends.
+                self._tell_all(effects)
 
-    def _start_over(self, effects: Effects, error: GlasslockError) -> None:
+    def _stored_step(self) -> Effects | None:
+        """Return the session's next step, stored; None when there is none."""
+        effects = None
+        try:
+            effects = self.session.poll(self.clock.now())
+            if effects is not None:
+                self.store.apply(effects)
+        except Exception as error:
+            self._start_over(effects, error)
+            raise
+        return effects
+
+    def _start_over(self, effects: Effects | None, error: Exception) -> None:
         # Memory ran ahead of the disk: throw it away and begin again from what is stored.
-        for written in effects.written:
+        for written in effects.written if effects is not None else ():
             written.abandon()
-        for future in self._futures.values():
-            _settle(future, error)
-        self._futures.clear()
-        self._stream = None
-        self.session = self._load()
+        self._session = self._stream = None
+        self._fail_all(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        """Tell everybody who waits for something to be stored, or done, that it is not."""
+        told, futures = self._told, self._futures
+        self._told, self._futures = {}, {}
+        for settle in told.values():
+            settle(error)
+        for future in futures.values():
+            _settle(future, None, error)
+
+    def _tell_all(self, effects: Effects) -> None:
+        for event in effects.events:
+            self._tell(event)
+        if effects.letters:
+            self.noticing.wake()
+        for number, failure in effects.done:
+            if (future := self._futures.pop(number, None)) is not None:
+                _settle(future, None, failure)
+        for command in effects.commands:
+            if (settle := self._told.pop(command, None)) is not None:
+                settle(None)
 
     async def _send(self, frame: api.DeviceFrame) -> None:
         if self._stream is None:
@@ -415,31 +462,10 @@ async def _arrived(frames: asyncio.Queue[bytes | GlasslockError]) -> list[bytes]
     raise item
 
 
-def _settled(future: asyncio.Future[T], command: Callable[[], T]) -> Settle:
-    """Run a command whose caller still waits; returns what tells it, once that is stored."""
+def _settle(future: asyncio.Future[T], result: T, error: Exception | None) -> None:
     if future.done():
-        return lambda _error: None
-    try:
-        result = command()
-    except Exception as error:  # noqa: BLE001 - it is handed to the caller
-        failure = error
-        return lambda _error: None if future.done() else future.set_exception(failure)
-
-    def settle(error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    return settle
-
-
-def _settle(future: asyncio.Future[None] | None, error: GlasslockError | None) -> None:
-    if future is None or future.done():
         return
     if error is None:
-        future.set_result(None)
+        future.set_result(result)
     else:
         future.set_exception(error)

@@ -14,22 +14,21 @@ from typing import Final
 
 from glasslock.client.changes import Effects, MessageState, NewMessage, Outgoing
 from glasslock.client.conversation import Conversation
-from glasslock.client.events import Failed, MessageSent
 from glasslock.client.membership import Membership
+from glasslock.client.outbox import Outbox
 from glasslock.client.policies import LogEntry, Policies
-from glasslock.client.sending import Draft, sealed_in
+from glasslock.client.sending import Draft
 from glasslock.errors import (
-    Conflict,
     Denied,
     StateError,
     TransportError,
     VerificationError,
 )
 from glasslock.mls import Device, Engine
+from glasslock.sealing.body import text_size
 from glasslock.tlog.receipt import SignedBatches
 from glasslock.wire import api
 from glasslock.wire.codec import encode
-from glasslock.wire.entry import Receipt, decode_receipt, device_next
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy
 from glasslock.wire.shape import Fields
@@ -71,8 +70,6 @@ class Session:
         self.policies = loaded.policies
         self.conversations = loaded.conversations
         self._provider_key = loaded.provider_key
-        self._outbox = loaded.outbox
-        self._line = loaded.device_line
         self._inbox_seq = loaded.inbox_seq
         self._last_resort = loaded.last_resort
         self._next_message = loaded.next_message
@@ -88,9 +85,10 @@ class Session:
         self._made: list[bytes] = []
         self._made_last_resort: bytes | None = None
         self._publishing = False
-        self._batches = SignedBatches(self._provider_key)
         self.online = False
         self.membership = Membership(self, loaded.invitations)
+        batches = SignedBatches(self._provider_key)
+        self._outbox = Outbox(self, loaded.outbox, loaded.device_line, batches)
 
     # -- the stream ---------------------------------------------------------------------------
 
@@ -136,12 +134,12 @@ class Session:
             case api.InboxItem():
                 if frame.seq > self._inbox_seq:
                     self._inbox.append(frame)
-            case api.Accepted():
-                self._accepted(frame, now)
+            case api.Accepted() if frame.id in self._outbox:
+                self._outbox.accepted(frame, now)
             case api.Done() if frame.id in self._outbox:
-                self._created(self._outbox.pop(frame.id))
+                self._outbox.created(frame.id)
             case api.Refused() if frame.id in self._outbox:
-                self._refused(frame)
+                self._outbox.refused(frame)
             case _:
                 self._answered(frame, now)
 
@@ -154,14 +152,14 @@ class Session:
 
     def _logged_in(self, frame: api.LoggedIn, now: int) -> None:
         self.online = True
-        for number in sorted(self._outbox):
-            self._tell(api.decode_device_frame(self._outbox[number].frame))
+        for waiting in self._outbox.frames():
+            self._tell(waiting)
         for group_id, conversation in self.conversations.items():
             if not conversation.stopped:
                 self.follow(group_id, conversation.state.head.position)
         if now - self._last_resort > LAST_RESORT_SECONDS:
             self._wanted.append(True)
-        self.replenish(KEY_PACKAGES - frame.key_packages)
+        self.replenish(KEY_PACKAGES - max(frame.key_packages, 0))
 
     def _answered(self, frame: api.ProviderFrame, now: int) -> None:
         answer = self._requests.pop(getattr(frame, "id", 0), None)
@@ -219,84 +217,6 @@ class Session:
             conversation.wants_book = False
         self.membership.reconsider()
 
-    # -- verdicts -----------------------------------------------------------------------------
-
-    def _accepted(self, frame: api.Accepted, now: int) -> None:
-        outgoing = self._outbox.get(frame.id)
-        if outgoing is None:
-            return
-        effects = Effects(settled=[outgoing.number])
-        self._check_accepted(frame, outgoing)
-        self._advance_line(effects, frame, outgoing)
-        del self._outbox[frame.id]
-        conversation = self.conversations[outgoing.group_id]
-        if outgoing.message is not None:
-            conversation.accepted(effects, outgoing.digest, frame.position)
-            effects.message_states.append(
-                MessageState(outgoing.message, "accepted", frame.time, frame.position)
-            )
-            effects.events.append(
-                MessageSent(outgoing.group_id, outgoing.message, frame.position, frame.time)
-            )
-        skew = conversation.policy.clocks.skew_seconds
-        if abs(frame.time - now) > 2 * skew and not conversation.stopped:
-            conversation.stopped = "clock"
-            text = "this device's clock and the provider's differ: nothing is sent"
-            effects.events.append(Failed(outgoing.group_id, "clock", text))
-        self.enqueue(effects)
-
-    def _check_accepted(self, frame: api.Accepted, outgoing: Outgoing) -> None:
-        receipt: Receipt = decode_receipt(frame.receipt)
-        self._batches.verify(receipt)
-        leaf = receipt.leaf
-        claims = (leaf.group_id, leaf.entry, leaf.position, leaf.time, leaf.head)
-        facts = (outgoing.group_id, outgoing.digest, frame.position, frame.time, frame.head)
-        sealed = sealed_in(outgoing.frame, outgoing.place)
-        if claims != facts or (leaf.seal, leaf.tier1) != sealed:
-            raise VerificationError("a receipt is of another entry", rule="session.receipt")
-
-    def _advance_line(self, effects: Effects, frame: api.Accepted, outgoing: Outgoing) -> None:
-        q, head = self._line
-        if frame.device_q != q + 1 or frame.device_head != device_next(
-            head, frame.device_q, outgoing.digest
-        ):
-            raise VerificationError("this device's own line has a gap", rule="session.line")
-        self._line = (frame.device_q, frame.device_head)
-        effects.meta["line"] = encode(self._line)
-
-    def _created(self, outgoing: Outgoing) -> None:
-        effects = Effects(settled=[outgoing.number])
-        self.membership.created(effects, outgoing.group_id)
-        self.enqueue(effects)
-
-    def _refused(self, frame: api.Refused) -> None:
-        outgoing = self._outbox.pop(frame.id)
-        effects = Effects(settled=[outgoing.number])
-        conversation = self.conversations[outgoing.group_id]
-        if isinstance(api.decode_device_frame(outgoing.frame), api.CreateGroup):
-            self.membership.creation_refused(effects, outgoing.group_id, frame)
-        elif outgoing.message is None:
-            self.membership.commit_refused(effects, conversation, outgoing, frame)
-        else:
-            draft = conversation.bounced(effects, outgoing.digest)
-            if draft is not None:
-                self._remake(effects, conversation, draft, frame)
-        self.enqueue(effects)
-
-    def _remake(
-        self, effects: Effects, conversation: Conversation, draft: Draft, frame: api.Refused
-    ) -> None:
-        if frame.slug in {"stale-epoch", "stale-slot", Conflict.slug}:
-            effects.message_states.append(MessageState(draft.message, "queued"))
-            waiting = [*conversation.drafts, draft]
-            conversation.drafts = deque(sorted(waiting, key=lambda each: each.message))
-            return
-        effects.message_states.append(MessageState(draft.message, "refused"))
-        rule = frame.rule or frame.slug
-        effects.events.append(
-            Failed(conversation.state.group_id, rule, frame.message, draft.message)
-        )
-
     # -- commands -----------------------------------------------------------------------------
 
     def send(self, group_id: bytes, content: bytes, now: int) -> int:
@@ -304,10 +224,12 @@ class Session:
 
         Raises:
             StateError: the conversation is not known, or has stopped.
+            WireError: the content is too long.
         """
         conversation = self.conversation(group_id)
         if conversation.stopped:
             raise StateError(f"this conversation has stopped: {conversation.stopped}")
+        text_size(content)
         number = self.take_message_numbers(1)
         draft = Draft(number, content, conversation.audience())
         conversation.drafts.append(draft)
@@ -357,9 +279,15 @@ class Session:
         self._ready.append(effects)
         self.full = self.full or effects.alone
 
+    def close_command(self, number: int) -> None:
+        """Let command ``number`` be over once all that waits now is stored."""
+        if not self._ready:
+            self._ready.append(Effects())
+        self._ready[-1].commands.append(number)
+
     def post(self, effects: Effects, outgoing: Outgoing) -> None:
         """Put something into the outbox and send it."""
-        self._outbox[outgoing.number] = outgoing
+        self._outbox.put(outgoing)
         effects.outgoing.append(outgoing)
         effects.frames.append(api.decode_device_frame(outgoing.frame))
 
@@ -401,7 +329,6 @@ class Session:
 
         What can be stored together is one step: verdicts, commands and what is sent for them.
         """
-        self._batches = SignedBatches(self._provider_key)
         effects = Effects()
         self._take_ready(effects)
         if self._ready or effects.alone:
@@ -460,7 +387,7 @@ class Session:
                 if not conversation.send(effects, self.engine.sign, now, self.fresh(), number):
                     break
                 self._next_outgoing += 1
-                self._outbox[number] = effects.outgoing[-1]
+                self._outbox.put(effects.outgoing[-1])
 
     def _prepare(self, effects: Effects, now: int) -> bool:
         """Make one KeyPackage if some are wanted; its secret half is stored before it leaves."""

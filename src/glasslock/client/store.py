@@ -143,17 +143,25 @@ class Store:
             StorageError: nothing of it was stored; the session must be loaded again.
         """
         if effects.stores:
-            with self._db.transaction("step"):
-                self._put_rows(effects.rows)
-                self._put_states(effects)
-                self._put_heads(effects)
-                self._put_messages(effects)
-                self._put_rest(effects)
-                self.letters.put(effects.letters, effects.letter_states)
-                for read in effects.orders_read:
-                    self.letters.put_read(read)
+            try:
+                with self._db.transaction("step"):
+                    self._put_all(effects)
+            except OverflowError as error:
+                # A provider may give any number, the database has 63 bits for one.
+                raise StorageError("a number cannot be kept", rule="store.number") from error
         for written in effects.written:
             written.confirm()
+
+    def _put_all(self, effects: Effects) -> None:
+        self._put_rows(effects.rows)
+        self._put_heads(effects)
+        # What is left behind goes with its heads, those of this step too.
+        self._put_states(effects)
+        self._put_messages(effects)
+        self._put_rest(effects)
+        self.letters.put(effects.letters, effects.letter_states)
+        for read in effects.orders_read:
+            self.letters.put_read(read)
 
     def _put_rows(self, rows: Sequence[Row]) -> None:
         # In their order: a later row may put back what an earlier one deleted.
@@ -169,7 +177,6 @@ class Store:
             if state is None:
                 self._db.execute("DELETE FROM mls_rows WHERE scope = ?", (group_id,))
                 self._db.execute("DELETE FROM groups WHERE group_id = ?", (group_id,))
-                self._db.execute("DELETE FROM outbox WHERE group_id = ?", (group_id,))
                 self._db.execute("DELETE FROM heads WHERE group_id = ?", (group_id,))
             else:
                 self._db.execute(
@@ -302,7 +309,10 @@ class Store:
             if item.group_id == state.group_id and item.message in sent:
                 draft = sent[item.message]
                 conversation.in_flight[item.digest] = _placed(draft, item.place)
-        conversation.own = set(self._unread(state))
+        for digest, position in self._unread(state):
+            conversation.own.add(digest)
+            if position is not None:
+                conversation.own.promise(position, digest)
         return conversation
 
     def _heads(self, group_id: bytes) -> dict[int, bytes]:
@@ -318,15 +328,14 @@ class Store:
         for number, content, audience in rows:
             yield number, Draft(number, content, audience)
 
-    def _unread(self, state: GroupState) -> Iterator[bytes]:
-        # Own envelopes that have not come back on the line.
-        rows = self._db.all(
-            "SELECT digest FROM messages WHERE group_id = ? AND digest IS NOT NULL"
-            " AND (state = 'sent' OR (state = 'accepted' AND position > ?))",
-            (state.group_id, state.head.position),
+    def _unread(self, state: GroupState) -> Iterator[tuple[bytes, int | None]]:
+        # Own envelopes that have not come back on the line, each looked up by an index.
+        yield from self._db.all(
+            "SELECT digest, position FROM messages WHERE state = 'sent' AND group_id = ?"
+            " AND digest IS NOT NULL UNION ALL SELECT digest, position FROM messages"
+            " WHERE group_id = ? AND position > ? AND digest IS NOT NULL",
+            (state.group_id, state.group_id, state.head.position),
         )
-        for (digest,) in rows:
-            yield digest
 
     def _outbox(self) -> list[Outgoing]:
         rows = self._db.all(

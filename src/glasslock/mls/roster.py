@@ -86,14 +86,28 @@ class Roster:
     leaves: tuple[Leaf, ...]
 
     @classmethod
-    def of(cls, members: Iterable[MemberFacts], before: Roster | None = None) -> Roster:
-        """Read all members; raises ``WireError``.
+    def of(cls, members: Iterable[MemberFacts]) -> Roster:
+        """Read all members; raises ``WireError``."""
+        return cls(()).after(members)
 
-        ``before`` is the roster of an earlier epoch: a leaf that says the same is not read anew.
+    def after(self, members: Iterable[MemberFacts], removed: Iterable[int] = ()) -> Roster:
+        """Read the members after a commit that took the leaves ``removed`` away.
+
+        MLS lets a committer put any credential and key into its own leaf. Here a leaf is what it
+        was when it was added, so that nobody becomes somebody else; it need not be read anew.
+
+        Raises:
+            VerificationError: a leaf that stays is another one now.
+            WireError: the identity of a new member is not one of ours.
         """
-        known = {leaf.index: leaf for leaf in before.leaves} if before else {}
+        known = {leaf.index: leaf for leaf in self.without(removed).leaves}
         leaves = (_leaf(member, known.get(member.leaf)) for member in members)
-        return cls(tuple(sorted(leaves, key=lambda leaf: leaf.index)))
+        return Roster(tuple(sorted(leaves, key=lambda leaf: leaf.index)))
+
+    def without(self, removed: Iterable[int]) -> Roster:
+        """Return the roster without the leaves ``removed``."""
+        gone = frozenset(removed)
+        return Roster(tuple(leaf for leaf in self.leaves if leaf.index not in gone))
 
     @cached_property
     def _by_index(self) -> dict[int, Leaf]:
@@ -124,10 +138,11 @@ class Roster:
 
 
 def _leaf(member: MemberFacts, known: Leaf | None) -> Leaf:
-    # The credential holds the identity, and the engine gives both from one leaf.
-    same = known is not None and known.credential == member.credential
-    if known is None or not same or known.signer != member.signature_key:
+    if known is None:
         return Leaf.of(member)
+    # The credential holds the identity, and the engine gives both from one leaf.
+    if (known.credential, known.signer) != (member.credential, member.signature_key):
+        raise VerificationError("a member has become somebody else", rule="roster.changed")
     return known
 
 

@@ -6,11 +6,14 @@ Knows trees and signatures; does not know what an entry holds or whether its cla
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from glasslock import signing
 from glasslock.tlog.merkle import leaf_hash, node_hash, verify_inclusion
 from glasslock.wire.entry import Receipt, ReceiptLeaf, receipt_content
 from glasslock.wire.labels import Label
+
+REMEMBERED: Final = 1_024
 
 
 def make_receipts(
@@ -31,7 +34,10 @@ def make_receipts(
 
 
 class SignedBatches:
-    """A provider's receipts, many of few batches: what it signed is verified once per batch."""
+    """A provider's receipts, many of few batches: what it signed is verified once per batch.
+
+    What was verified is remembered of one provider only, and of at most ``REMEMBERED`` batches.
+    """
 
     def __init__(self, provider_key: bytes) -> None:
         """Begin with no batch known of the provider of ``provider_key`` (raw Ed25519)."""
@@ -46,6 +52,8 @@ class SignedBatches:
         if batch not in self._signed:
             content = receipt_content(receipt.count, receipt.root)
             signing.verify(self._key, Label.SIGN_RECEIPT, content, receipt.signature)
+            if len(self._signed) >= REMEMBERED:
+                self._signed.clear()
             self._signed.add(batch)
 
 
