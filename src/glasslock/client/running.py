@@ -62,6 +62,7 @@ class Running:
         self._last_command = 0
         self._commanding: asyncio.Task[None] | None = None
         self._stream: ClientStream | None = None
+        self._frames: asyncio.Queue[bytes | GlasslockError] = asyncio.Queue(FRAMES)
         self.online = asyncio.Event()
         self._failure: GlasslockError | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -218,6 +219,7 @@ class Running:
             self.session.connected()
             await self._pump()
         frames: asyncio.Queue[bytes | GlasslockError] = asyncio.Queue(FRAMES)
+        self._frames = frames
         reading = asyncio.create_task(_read_frames(stream, frames))
         try:
             while self._stream is stream:
@@ -376,8 +378,15 @@ class Running:
         # Memory ran ahead of the disk: throw it away and begin again from what is stored.
         for written in effects.written if effects is not None else ():
             written.abandon()
-        self._session = self._stream = None
+        self._session = None
+        self._leave_stream()
         self._fail_all(error)
+
+    def _leave_stream(self) -> None:
+        """Let the loop that serves the stream connect again; awake it is where frames wait."""
+        self._stream = None
+        if self._frames.empty():
+            self._frames.put_nowait(TransportError("the stream was left", rule="stream.closed"))
 
     def _fail_all(self, error: Exception) -> None:
         """Tell everybody who waits for something to be stored, or done, that it is not."""
@@ -407,7 +416,7 @@ class Running:
             await self._stream.send(api.encode_frame(frame))
         except TransportError:
             # What matters is in the outbox and goes out again after the next log-in.
-            self._stream = None
+            self._leave_stream()
 
     def _tell(self, event: Event) -> None:
         if self._events.full():
