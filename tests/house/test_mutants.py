@@ -6,8 +6,11 @@ list says what became of it.
 """
 
 import ast
+import builtins
 import re
 from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,8 @@ NO_PROTECTION = "no protection: "
 # They show and type; what they are told by the rooms below them, they cannot overrule.
 OUTSIDE = {"cli", "demo", "lab", "tui", "web", "__main__"}
 RULE = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*")
+# They say that a file, a disk or the way to somebody failed, and no check.
+UNJUDGED = {"TransportError", "StorageError", "ConfigError", "WireError"}
 CHECKING = re.compile(r"_?(check|verify|vet|require|review|compare_digest|authenticate)(_\w+)?")
 TOKEN = re.compile(r"`([^`]+)`(?: x(\d+))?")
 MUTANTS = read_mutants()
@@ -66,7 +71,9 @@ def _called(node: ast.Call) -> str:
 
 
 def refusing(tree: ast.Module, prefixes: frozenset[str]) -> Counter[str]:
-    """Rule ids, errors raised without one, and calls of checks, each with how often it is there."""
+    """What refuses, each with how often it is there: rule ids, errors raised without one, calls of
+    checks; and where an error of a check is not passed on.
+    """
     found: Counter[str] = Counter()
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -78,7 +85,29 @@ def refusing(tree: ast.Module, prefixes: frozenset[str]) -> Counter[str]:
             error = _called(node.exc)
             bare = not any(each.arg == "rule" for each in node.exc.keywords)
             found[error] += bare and error[:1].isupper()
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name):
+            found[node.exc.id] += node.exc.id[:1].isupper()
+        found += Counter(f"except {error}" for error in _swallowed(node))
     return +found
+
+
+def _swallowed(node: ast.AST) -> list[str]:
+    """Errors of checks that go no further here: neither raised again nor looked at."""
+    match node:
+        case ast.ExceptHandler(type=ast.expr() as kind, name=called, body=body):
+            inside = [each for part in body for each in ast.walk(part)]
+            if any(
+                isinstance(each, ast.Raise) or (isinstance(each, ast.Name) and each.id == called)
+                for each in inside
+            ):
+                return []
+            kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+        case ast.Call(args=kinds) if _called(node) == "suppress":
+            pass
+        case _:
+            return []
+    names = [each.id for each in kinds if isinstance(each, ast.Name)]
+    return [each for each in names if not hasattr(builtins, each) and each not in UNJUDGED]
 
 
 def _listed() -> dict[str, Counter[str]]:
@@ -127,9 +156,21 @@ def test_the_source_is_read_as_it_is_meant() -> None:
         "    if not x.verify_that():\n"
         "        raise Wrong('no', rule='room.wrong')\n"
         "    raise Bare('no')\n"
+        "def g(x):\n"
+        "    try:\n"
+        "        with suppress(Swallowed, OSError):\n"
+        "            raise Bare\n"
+        "    except (TransportError, Passed):\n"
+        "        return\n"
+        "    except Told as error:\n"
+        "        print(error)\n"
+        "    except Again:\n"
+        "        raise\n"
     )
     found = refusing(tree, frozenset({"room"}))
-    assert found == {"check_it()": 1, "verify_that()": 1, "room.wrong": 1, "Bare": 1}
+    passed = {"except Swallowed": 1, "except Passed": 1}
+    refused = {"check_it()": 1, "verify_that()": 1, "room.wrong": 1, "Bare": 2}
+    assert found == {**passed, **refused}
 
 
 # -- protections and mutants ------------------------------------------------------------------
@@ -155,7 +196,35 @@ def test_every_mutant_is_in_the_list_with_its_test(mutant: Mutant) -> None:
         f"`{mutant.test.split('[')[0]}`",
         f"`{mutant.name}`",
     )
-    assert mutant.paths == {f"src/glasslock/{place.strip('`').split(':')[0]}"}
+    file, _, function = place.strip("`").partition(":")
+    assert mutant.paths == {f"src/glasslock/{file}"}
+    assert function in _around(mutant), "the place is where the mutant changes something"
+
+
+def _around(mutant: Mutant) -> set[str]:
+    """The functions and classes, or the constants, in which a mutant changes lines."""
+    found = set()
+    for path, changed in mutant.applied(ROOT).items():
+        before = (ROOT / path).read_text(encoding="utf-8")
+        old, new = before.splitlines(), changed.splitlines()
+        at = next(n for n, pair in enumerate(zip_longest(old, new), 1) if pair[0] != pair[1])
+        found |= set(_names_at(ast.parse(before), at, ""))
+    return found
+
+
+def _names_at(node: ast.AST, line: int, outer: str) -> Iterator[str]:
+    for each in ast.iter_child_nodes(node):
+        if not isinstance(each, ast.stmt) or not each.lineno <= line <= (each.end_lineno or 0):
+            continue
+        inner = outer
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = f"{outer}{each.name}."
+            yield inner[:-1]
+        elif isinstance(each, ast.Assign | ast.AnnAssign):
+            yield outer + ast.unparse(
+                each.targets[0] if isinstance(each, ast.Assign) else each.target
+            )
+        yield from _names_at(each, line, inner)
 
 
 def test_there_are_enough_of_them() -> None:
@@ -218,13 +287,20 @@ SWITCH = re.compile(
     r"|strict|lenient|permissive|verify|validate|check)(?:_|$)"
 )
 TRUTH = {"bool", "bool | None"}
+# Whatever it names, of whatever type: a function, a variable, a setting, an option of a command.
+NEVER = re.compile(
+    r"(?:^|_)(?:skip|disabled?|bypass|insecure|unsafe|unchecked|unverified|dry_run|testing|debug"
+    r"|test_mode|no_(?:check|verify|verification)|allow_(?:any|all|unsigned|old)|(?<!in_)force"
+    r"|lenient|permissive|relax(?:ed)?|mock|fake|sandbox)(?:_|$)"
+)
+OPTION = re.compile(r"--[a-z-]+|[a-z_]+")
 # Of Python's own functions, and in them the strict way: lengths that must agree, base64 that must
 # be whole, and a process whose end is looked at afterwards.
 PYTHONS = {
     ("zip", "strict", True),
     ("b64decode", "validate", True),
     ("a2b_base64", "strict_mode", True),
-    ("run", "check", False),
+    ("subprocess.run", "check", False),
     ("resolve", "strict", True),
     ("rmtree", "ignore_errors", True),
 }
@@ -247,7 +323,11 @@ def _switches(path: Path) -> list[str]:
                     for each in keywords
                     if isinstance(each.value, ast.Constant)
                     and isinstance(each.value.value, bool)
-                    and (_called(node), each.arg, each.value.value) not in PYTHONS
+                    and not {
+                        (called, each.arg, each.value.value)
+                        for called in (_called(node), ast.unparse(node.func))
+                    }
+                    & PYTHONS
                 ]
     return [each for each in found if SWITCH.search(each)]
 
@@ -257,11 +337,37 @@ def test_no_truth_value_reads_like_a_switch_of_a_check(path: Path) -> None:
     assert _switches(path) == []
 
 
+def _identifiers(path: Path) -> Iterator[str]:
+    """Every name that a file defines or uses, and the texts that could be one."""
+    for node in ast.walk(parsed(path)):
+        match node:
+            case (
+                ast.Name(id=called)
+                | ast.Attribute(attr=called)
+                | ast.arg(arg=called)
+                | ast.keyword(arg=str(called))
+                | ast.FunctionDef(name=called)
+                | ast.AsyncFunctionDef(name=called)
+                | ast.ClassDef(name=called)
+            ):
+                yield called
+            case ast.Constant(value=str(text)) if OPTION.fullmatch(text):
+                yield text.removeprefix("--").replace("-", "_")
+
+
+# They draw on a terminal, or end a server of the stage.
+@pytest.mark.parametrize("path", [p for p in modules() if band(p) not in STAGE | {"cli"}], ids=name)
+def test_nothing_is_named_like_a_switch_of_a_check(path: Path) -> None:
+    assert [each for each in _identifiers(path) if NEVER.search(each.lower())] == []
+
+
 @pytest.mark.parametrize("path", modules(), ids=name)
 def test_nothing_asks_whether_it_is_being_tested_or_debugged(path: Path) -> None:
     names = {node.id for node in ast.walk(parsed(path)) if isinstance(node, ast.Name)}
     assert not names & {"__debug__", "TESTING", "DEBUG", "INSECURE"}
     assert "pytest" not in path.read_text(encoding="utf-8")
+    used = {ast.unparse(node) for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute)}
+    assert not used & {"sys.flags", "sys.modules", "sys.gettrace", "sys.settrace"}
 
 
 @pytest.mark.parametrize("path", modules(), ids=name)
@@ -271,13 +377,24 @@ def test_no_check_is_swallowed(path: Path) -> None:
         node.lineno
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.ExceptHandler)
-        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+        and (node.type is None or {"Exception", "BaseException"} & _words(node.type))
         and not any(
             isinstance(each, ast.Raise) or (isinstance(each, ast.Name) and each.id == node.name)
             for each in ast.walk(node)
         )
     ]
     assert broad == []
+    assert not [
+        node.lineno
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        and _called(node) == "suppress"
+        and {"Exception", "BaseException"} & _words(node)
+    ]
+
+
+def _words(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def test_no_setting_reads_like_a_switch_of_a_check() -> None:

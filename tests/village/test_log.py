@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from glasslock.errors import (
+    BadSignature,
     Conflict,
     Denied,
     LogInconsistent,
@@ -23,10 +25,11 @@ from glasslock.signing import SigningKey
 from glasslock.tlog.checkpoint import sign_head
 from glasslock.tlog.merkle import root_of
 from glasslock.tlog.note import Signer
+from glasslock.tlog.submission import submit
 from glasslock.tlog.treehead import TreeHead
 from glasslock.tlog.witnessing import format_witness_request
 from glasslock.wire.api import LOG_ADD
-from tests.village.logs import LogVillage, log_village
+from tests.village.logs import SUBMITTER, LogVillage, log_village
 
 
 async def test_what_is_added_is_read_by_everybody_with_the_same_time(tmp_path: Path) -> None:
@@ -84,9 +87,18 @@ async def test_only_known_submitters_are_heard(tmp_path: Path) -> None:
         with pytest.raises(Denied):
             await place.add(b"spam", key=SigningKey.from_seed(b"\x09" * 32))
         client = HttpClient(place.url)
-        with pytest.raises(WireError):
-            await client.post(LOG_ADD, b"\xff" * 40)
-        await client.close()
+        try:
+            with pytest.raises(WireError):
+                await client.post(LOG_ADD, b"\xff" * 40)
+            known = submit(SUBMITTER, place.origin, b"one")
+            for forged in (
+                replace(known, entry=b"spam"),
+                submit(SUBMITTER, "log.test/other", b"one"),
+            ):
+                with pytest.raises(BadSignature):
+                    await client.post(LOG_ADD, forged.encode())
+        finally:
+            await client.close()
 
 
 async def test_a_log_goes_on_after_a_restart(tmp_path: Path) -> None:
