@@ -128,6 +128,12 @@ class TransportError(GlasslockError):
     slug = "transport"
 
 
+class NotFound(TransportError):
+    """The other side does not have what was asked for."""
+
+    slug = "not-found"
+
+
 class StorageError(GlasslockError):
     """The data on disk could not be read or written."""
 

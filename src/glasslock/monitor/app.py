@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from glasslock.errors import (
     ConfigError,
     GlasslockError,
+    NotFound,
     TransportError,
     VerificationError,
     WireError,
@@ -106,14 +107,18 @@ def _followed(steps: Steps, trail: _Trail) -> Generator[str, bytes, tuple[Replic
     try:
         path = next(steps)
         while True:
-            data = yield path
+            try:
+                data = yield path
+            except NotFound as error:
+                path = steps.throw(error)
+                continue
             if path == CHECKPOINT or path.startswith(HISTORY):
                 trail.path, trail.data = path, data
             path = steps.send(data)
     except StopIteration as done:
         replica, logged = done.value
         return replica, [(e.index, e.checkpoint.median_time, e.entry) for e in logged]
-    except GlasslockError as error:
+    except (VerificationError, WireError) as error:
         trail.refused = error
         raise
 

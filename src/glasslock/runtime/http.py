@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 import httpcore
 import msgspec
 
-from glasslock.errors import GlasslockError, TransportError, WireError
+from glasslock.errors import GlasslockError, NotFound, TransportError, WireError
 from glasslock.runtime.problems import error_of
 from glasslock.wire.api import Problem, read_body
 
@@ -82,6 +83,8 @@ class HttpClient:
 async def fetch(client: HttpClient, steps: Generator[str, bytes, T]) -> T:
     """Get each path that ``steps`` yields, send its bytes back in; returns what it returns.
 
+    What cannot be had is thrown into ``steps``, which may go on without it.
+
     Raises:
         TransportError: a path cannot be had.
         GlasslockError: what ``steps`` raises about what came.
@@ -89,15 +92,24 @@ async def fetch(client: HttpClient, steps: Generator[str, bytes, T]) -> T:
     try:
         path = next(steps)
         while True:
-            path = steps.send(await client.get("/" + path))
+            path = await _step(client, steps, path)
     except StopIteration as done:
         value: T = done.value
         return value
+
+
+async def _step(client: HttpClient, steps: Generator[str, bytes, T], path: str) -> str:
+    try:
+        data = await client.get("/" + path)
+    except NotFound as error:
+        return steps.throw(error)
+    return steps.send(data)
 
 
 def _problem(status: int, body: bytes) -> GlasslockError:
     try:
         problem = read_body(_decode_problem, body)
     except WireError:
-        return TransportError(f"the other side answered {status}", rule="http.status")
+        kind = NotFound if status == HTTPStatus.NOT_FOUND else TransportError
+        return kind(f"the other side answered {status}", rule="http.status")
     return error_of(problem.slug, problem.rule, problem.message)

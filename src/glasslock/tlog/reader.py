@@ -7,6 +7,7 @@ caller stores the replica before it acts on an entry. Pure.
 ``history/SIZE`` is not part of tlog-tiles: it lists the first cosigned checkpoint of every
 published size, so that all readers give an entry the same witnessed time, that of the first
 checkpoint which covers it. A log that leaves one out can make an entry look younger, never older.
+Logs of others have none: all that is new in them is as old as their newest checkpoint.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Final
 
-from glasslock.errors import WireError
+from glasslock.errors import NotFound, WireError
 from glasslock.tlog.checkpoint import read_head
 from glasslock.tlog.follow import Replica
 from glasslock.tlog.note import MAX_NOTE
@@ -64,7 +65,7 @@ def catch_up(replica: Replica, now: int | None) -> Steps:
     """
     found: list[LoggedEntry] = []
     while True:
-        notes = decode_history((yield f"{HISTORY}/{replica.size}"))
+        notes = yield from _history(replica.size)
         if not notes:
             break
         for note in notes:
@@ -76,6 +77,14 @@ def catch_up(replica: Replica, now: int | None) -> Steps:
     entries = yield from _entries(replica.size, read_head(newest)[1].size)
     replica, logged = replica.extend(newest, entries, now)
     return replica, found + list(logged)
+
+
+def _history(size: int) -> Generator[str, bytes, list[bytes]]:
+    try:
+        data = yield f"{HISTORY}/{size}"
+    except NotFound:
+        return []
+    return decode_history(data)
 
 
 def _entries(old: int, new: int) -> Generator[str, bytes, list[bytes]]:
