@@ -12,7 +12,7 @@ from glasslock.errors import StorageError
 from glasslock.mls import SUITE_CLASSIC, Engine
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.wire import api
-from glasslock.wire.entry import decode_receipt, device_next
+from glasslock.wire.entry import decode_receipt, device_next, handshake_digest
 from glasslock.wire.envelope import decode_envelope
 from tests.bench.client_scene import (
     GROUP,
@@ -22,7 +22,6 @@ from tests.bench.client_scene import (
     Member,
     found,
     found_store,
-    handshake,
     receipted,
 )
 
@@ -111,11 +110,12 @@ def deliver(*items: api.EntryItem) -> api.Deliver:
 
 
 def removal(founder: Member, work: AtWork) -> api.Deliver:
-    """A commit of the founder that removes the device."""
+    """A commit of the founder that removes the device, as the line's next entry."""
     mine = work.running.device.identity()
     (leaf,) = [each.leaf for each in founder.members.view.members if each.identity == mine]
     commit, *_ = founder.members.commit(add=[], remove=[leaf], policy=None)
-    return deliver(*handshake(commit))
+    items, work.head = receipted(work.head, [(handshake_digest(commit), commit)], "handshake")
+    return deliver(*items)
 
 
 def strangers_package() -> bytes:

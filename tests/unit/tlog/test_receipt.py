@@ -6,7 +6,12 @@ import pytest
 
 from glasslock.errors import BadSignature, LogInconsistent, WireError
 from glasslock.signing import SigningKey
-from glasslock.tlog.receipt import SignedBatches, make_receipts, verify_receipt
+from glasslock.tlog.receipt import (
+    REMEMBERED,
+    SignedBatches,
+    make_receipts,
+    verify_receipt,
+)
 from glasslock.wire.entry import Head, ReceiptLeaf, decode_receipt
 
 KEY = SigningKey.from_seed(bytes(range(32)))
@@ -54,6 +59,32 @@ def test_a_batch_that_was_signed_vouches_for_no_other_signature() -> None:
     batches.verify(other)
     with pytest.raises(BadSignature):
         batches.verify(replace(other, signature=bytes(64)))
+
+
+def test_what_one_provider_signed_vouches_for_no_other() -> None:
+    one, other = make_receipts(leaves(2), KEY.sign)
+    mine, theirs = SignedBatches(KEY.public), SignedBatches(SigningKey.from_seed(bytes(32)).public)
+    mine.verify(one)
+    for receipt in (one, other):
+        with pytest.raises(BadSignature):
+            theirs.verify(receipt)
+    # Nor does a known batch carry a leaf that is not in it, or another number of leaves.
+    with pytest.raises(LogInconsistent):
+        mine.verify(replace(one, leaf=other.leaf))
+    with pytest.raises((BadSignature, LogInconsistent)):
+        mine.verify(replace(one, count=3))
+
+
+def test_only_so_many_batches_are_remembered() -> None:
+    batches = SignedBatches(KEY.public)
+    receipts = [make_receipts([leaf], KEY.sign)[0] for leaf in leaves(2 * REMEMBERED)]
+    for receipt in receipts:
+        batches.verify(receipt)
+        assert 0 < len(batches._signed) <= REMEMBERED
+    # What is forgotten is verified anew, and not believed.
+    batches.verify(receipts[0])
+    with pytest.raises(BadSignature):
+        batches.verify(replace(receipts[1], signature=bytes(64)))
 
 
 def test_time_never_runs_back() -> None:
