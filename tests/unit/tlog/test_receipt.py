@@ -21,7 +21,7 @@ def leaves(count: int) -> list[ReceiptLeaf]:
     """Return a short line of entries."""
     head, line = Head.start(b"group"), []
     for number in range(count):
-        entry = bytes((number,)) * 32
+        entry = number.to_bytes(32)
         head = head.next(1_700_000_000 + number, entry)
         line.append(ReceiptLeaf(b"group", head.position, head.time, entry, head.head))
     return line
