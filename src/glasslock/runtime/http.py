@@ -92,18 +92,15 @@ async def fetch(client: HttpClient, steps: Generator[str, bytes, T]) -> T:
     try:
         path = next(steps)
         while True:
-            path = await _step(client, steps, path)
+            try:
+                data = await client.get("/" + path)
+            except NotFound as error:
+                path = steps.throw(error)
+                continue
+            path = steps.send(data)
     except StopIteration as done:
         value: T = done.value
         return value
-
-
-async def _step(client: HttpClient, steps: Generator[str, bytes, T], path: str) -> str:
-    try:
-        data = await client.get("/" + path)
-    except NotFound as error:
-        return steps.throw(error)
-    return steps.send(data)
 
 
 def _problem(status: int, body: bytes) -> GlasslockError:
