@@ -13,12 +13,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from glasslock.lab.catalogue import chosen
 from glasslock.lab.evidence import Evidence
 from glasslock.lab.judge import Verdict, judge
 from glasslock.lab.scenario import Scenario
 from glasslock.lab.world import founded
+
+PATIENCE: Final = 180.0
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,14 @@ class Result:
 async def attacked(scenario: Scenario, seed: int, folder: Path) -> Evidence:
     """Found a world for one scenario and carry the attack out.
 
-    World and attack draw from generators of their own, so that neither shifts the other.
+    World and attack draw from generators of their own, so that neither shifts the other. Raises
+    ``TimeoutError`` when it does not end.
     """
     chance = Random(f"{seed}/{scenario.id}/attack")
-    async with founded(folder, Random(f"{seed}/{scenario.id}/world"), scenario.plan) as world:
+    async with (
+        asyncio.timeout(PATIENCE),
+        founded(folder, Random(f"{seed}/{scenario.id}/world"), scenario.plan) as world,
+    ):
         return await scenario.attack(world, chance)
 
 

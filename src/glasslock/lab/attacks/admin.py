@@ -8,16 +8,28 @@ from random import Random
 from typing import Final
 
 from glasslock.client import Client
-from glasslock.errors import StateError
+from glasslock.errors import StateError, VerificationError
+from glasslock.lab.attacks.authority import refusals
 from glasslock.lab.evidence import Evidence
 from glasslock.lab.founding import CLOCKS, Seats, make_policy, signed_policy
 from glasslock.lab.logs import POLICY
 from glasslock.lab.scenario import Actor, Expected, Outcome, Scenario
-from glasslock.lab.store import change, copied, opened_with, read_by, stolen_slots
+from glasslock.lab.store import (
+    StolenSlot,
+    change,
+    copied,
+    opened_by_release,
+    opened_with,
+    read_by,
+    stolen_slots,
+)
 from glasslock.lab.world import PATIENCE, World, state_is, until
 from glasslock.provider.store import EMPTY_DEVICE_HEAD
+from glasslock.sealing.shares import verify_slot
 from glasslock.signing import SigningKey
 from glasslock.wire.policy import Policy
+
+EDITS: Final = (("seals", "seal"), ("tier1s", "encs"))
 
 
 async def impostor(world: World, account: str, *, alone: bool) -> Client:
@@ -134,6 +146,54 @@ async def changes_policy(world: World, rng: Random) -> Evidence:
     return found
 
 
+async def edits_rows(world: World, rng: Random) -> Evidence:
+    """One byte of what the provider stores is changed, in a conversation of its own each time."""
+    found = Evidence()
+    alice, bob = await world.person("alice"), await world.person("bob")
+    groups = []
+    for table, _ in EDITS:
+        word = found.plant(rng, f"sealed, {table} changed")
+        groups.append(await _written(world, alice, bob, word))
+    honest = await _written(world, alice, bob, found.sample(rng, "untouched"))
+    world.clock.offset += 2 * world.policy.clocks.slot_seconds
+    await world.stop_provider()
+    for (table, column), group in zip(EDITS, groups, strict=True):
+        half = f"SUBSTR({column}, 1, LENGTH({column}) / 2)"
+        rest = f"SUBSTR({column}, LENGTH({column}) / 2 + 2)"
+        sql = f"UPDATE {table} SET {column} = CAST({half} || X'AA' || {rest} AS BLOB)"  # noqa: S608
+        change(world.database, f"{sql} WHERE group_id = ?", [group])
+    await world.start_provider()
+    world.open_keyholders()
+    for number, group in enumerate([*groups, honest]):
+        order = world.order(world.grant(group, "alice"), reference=f"CASE {number}")
+        await world.ask(world.issue(order))
+    releases = await world.released(world.plan.seats)
+    slots = stolen_slots(copied(world.database, world.folder / "copy"))
+    # What was changed no longer verifies, and a desk gets no further than that.
+    whole = [each for each in slots if _whole(each, world.policy)]
+    keys = (world.bodies.agency, world.bodies.court)
+    opened, _ = opened_by_release(whole, world.policy, releases, *keys)
+    found.take("opened under three orders", *opened)
+    found.control("the order that reaches what nobody changed opens it", "untouched", opened)
+    found.refused = await refusals(world)
+    found.fact(f"orders: {len(groups) + 1}; releases: {len(releases)}, all under the last")
+    return found
+
+
+def _whole(stolen: StolenSlot, policy: Policy) -> bool:
+    with contextlib.suppress(VerificationError):
+        verify_slot(stolen.facts, policy)
+        return True
+    return False
+
+
+async def _written(world: World, person: Client, reader: Client, text: str) -> bytes:
+    group = await person.create_conversation([reader.account], world.policy)
+    await world.accept(group, reader)
+    await world.write(group, person, text, reader)
+    return group
+
+
 def _stopped(client: Client, group: bytes) -> bool:
     views = [each for each in client.conversations() if each.group_id == group]
     return [each.stopped for each in views] == ["policy"]
@@ -190,5 +250,20 @@ SCENARIOS: Final = (
             marks=("bob's screen: stopped before policy 'sealed, anew'",),
         ),
         changes_policy,
+    ),
+    Scenario(
+        "admin-edits-rows",
+        42,
+        Actor.ADMIN,
+        "the provider's database, to write",
+        "to have an order open something else than was written: a byte of a stored seal, or of "
+        "what is encapsulated to keyholders, is changed",
+        Expected(
+            Outcome.REFUSED,
+            "nothing false opens, and every keyholder's refusal stands in the log; but what was "
+            "changed is lost to the order, as it is when rows are deleted",
+            marks=("the orders log: release.unreadable",),
+        ),
+        edits_rows,
     ),
 )
