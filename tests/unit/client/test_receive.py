@@ -162,6 +162,16 @@ def test_a_receipt_is_the_providers_and_of_this_entry() -> None:
     assert caught.value.rule == "receive.receipt"
 
 
+@pytest.mark.parametrize(("seal", "tier1"), [(bytes(32), None), (None, bytes(32))])
+def test_a_receipt_names_the_seal_of_its_slot(seal: bytes | None, tier1: bytes | None) -> None:
+    line = Line()
+    placed = placed_at(line.bob, line.item(line.envelope()))
+    stated = replace(placed.receipt, seal=seal, tier1=tier1)
+    with pytest.raises(VerificationError) as caught:
+        receive(line.facts, replace(placed, receipt=stated))
+    assert caught.value.rule == "receive.seal"
+
+
 # -- the opening of a slot --------------------------------------------------------------------
 
 LIES: list[tuple[str, Lie]] = [

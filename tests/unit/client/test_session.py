@@ -192,6 +192,7 @@ def test_a_yes_that_does_not_hold_changes_nothing(work: AtWork, lie: Lie, rule: 
     outcomes(work, send(work, b"mine"))
     verdict, _ = accepted(work, submitted(work)[0])
     arrive(work, lie(verdict))
+    assert work._serving.done()
     error = work._serving.exception()
     assert isinstance(error, VerificationError)
     assert error.rule == rule
