@@ -37,6 +37,7 @@ from glasslock.witness.app import Witness
 from glasslock.witness.config import LogSettings, WitnessConfig
 from tests.journeys.mortal import Deaths, Mortal, patiently
 from tests.journeys.points import write_points
+from tests.outside.readers import Public, Record, accepts
 from tests.village.serving import Serving
 from tests.village.village import Clock, until
 
@@ -188,8 +189,13 @@ async def place(folder: Path, deaths: Deaths) -> AsyncIterator[Place]:
 
 
 @pytest.mark.parametrize("deaths", FIRST + LATE, ids=lambda d: f"{d[0][0]}-{d[0][1]}")
-async def test_a_log_killed_at_any_write_signs_one_history(tmp_path: Path, deaths: Deaths) -> None:
+async def test_a_log_killed_at_any_write_signs_one_history(
+    tmp_path: Path, deaths: Deaths, record_property: Record
+) -> None:
     async with place(tmp_path, deaths) as here:
         entries = await here.tell()
         assert here.log.to_come == [], "not all of these points were passed"
         here.check(entries)
+        # And somebody who knows nothing of ours accepts what is left.
+        public = Public(tmp_path / "log" / "public", here.quorum, ORIGIN)
+        assert accepts("go", public, record_property) in (True, None)

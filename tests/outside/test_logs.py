@@ -1,4 +1,4 @@
-"""Logs and witnesses of ours before tools that we did not write, and theirs before ours.
+"""Logs of ours before readers that we did not write.
 
 Each refusal is asked of all readers alike: what one lets pass, none may.
 """
@@ -8,87 +8,18 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from glasslock.errors import GlasslockError
-from glasslock.runtime.clock import SystemClock
-from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.note import format_note, parse_note
-from glasslock.tlog.quorum import QuorumFile
-from glasslock.tlog.reader import catch_up
-from tests.conftest import NOT_CHECKED
-from tests.outside.tools import NotToBeHad, ends_well, go_verifier, python_tools
+from tests.outside.readers import READERS, Public, Record, accepts
 from tests.village.logs import ORIGIN, log_village
 
 ENTRIES = 66_000
 SEED = 7
-Record = Callable[[str, object], None]
-
-
-@dataclass(frozen=True)
-class Public:
-    """What a log serves, and by what keys it is believed."""
-
-    folder: Path
-    quorum: QuorumFile
-
-    @property
-    def log_keys(self) -> list[str]:
-        return [key.vkey for key in self.quorum.log_keys(ORIGIN)]
-
-    @property
-    def witness_keys(self) -> list[str]:
-        return [each.verifier.vkey for each in self.quorum.witnesses]
-
-
-def ours(public: Public) -> bool:
-    """Whether our own reader, which client, keyholder and monitor share, accepts a folder."""
-    steps = catch_up(Replica(TrustedLog(public.quorum, ORIGIN)), SystemClock().now())
-    try:
-        path = next(steps)
-        while True:
-            path = steps.send((public.folder / path).read_bytes() if "history" not in path else b"")
-    except StopIteration:
-        return True
-    except (GlasslockError, OSError):
-        return False
-
-
-def by_go(public: Public) -> bool:
-    needed = public.quorum.needed
-    keys = (*public.log_keys, "--", *public.witness_keys)
-    return ends_well([go_verifier(), public.folder, needed, *keys])
-
-
-AUDIT = """
-import sys
-from aics_tlog.tiles import FileSystemTileReader
-from aics_tlog.verified import audit_tiles
-from aics_tlog.checkpoint import parse_checkpoint
-reader = FileSystemTileReader(sys.argv[1])
-body = open(sys.argv[1] + "/checkpoint", encoding="utf-8").read().split("\\n")
-import base64
-audit_tiles(reader, int(body[1]), base64.b64decode(body[2]))
-"""
-
-
-def by_python(public: Public) -> bool:
-    """Two steps, as its command checks a note and its library all tiles and entries."""
-    tools = python_tools()
-    options: list[object] = ["--tiles", public.folder, "--origin", ORIGIN]
-    # It knows Ed25519 only.
-    options += ["--log-key", public.log_keys[0], "--quorum", public.quorum.needed]
-    for key in public.witness_keys:
-        options += ["--witness-key", key]
-    noted = ends_well([tools / "aics-tlog", "verify-checkpoint", *options])
-    return noted and ends_well([tools / "python", "-c", AUDIT, public.folder])
-
-
-READERS: dict[str, Callable[[Public], bool]] = {"ours": ours, "go": by_go, "python": by_python}
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +32,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Public:
             assert place.server is not None
             place.server.append([b"entry %d" % n for n in range(ENTRIES)])
             await place.add(b"the last")
-            return Public(folder / "log" / "public", place.server.quorum)
+            return Public(folder / "log" / "public", place.server.quorum, ORIGIN)
 
     return asyncio.run(write())
-
-
-def accepts(reader: str, public: Public, record: Record) -> bool | None:
-    """Whether a reader accepts; None, on record, when it is not to be had here."""
-    try:
-        return READERS[reader](public)
-    except NotToBeHad as missing:
-        record(NOT_CHECKED, f"{reader}: {missing}")
-        return None
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -192,6 +114,6 @@ def test_no_reader_accepts_a_lie(
 ) -> None:
     folder = tmp_path / "public"
     shutil.copytree(published.folder, folder)
-    told = Public(folder, published.quorum)
+    told = replace(published, folder=folder)
     (LIES | TILE_LIES)[lie](told, Random(SEED))
     assert accepts(reader, told, record_property) in (False, None)

@@ -27,10 +27,11 @@ from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
 from glasslock.witness.app import Witness
 from glasslock.witness.config import LogSettings, WitnessConfig
 from tests.conftest import NOT_CHECKED
-from tests.outside.test_logs import ORIGIN, Record
+from tests.outside.readers import Record
 from tests.outside.tools import NotToBeHad, python_tools, run
 from tests.village.serving import Serving
 
+ORIGIN = "log.test/ours"
 FOREIGN = "foreign.test/log"
 SEED = 9
 COUNT = 3

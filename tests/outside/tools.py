@@ -6,11 +6,13 @@ the repository, and nothing of ours learns from them.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,15 @@ PYTHONS: Final = ("python3.12", "python3.13", "python3.14")
 
 class NotToBeHad(Exception):
     """A tool is not on this machine and cannot be made now."""
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Make a tool once, whoever else runs tests beside this process."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
@@ -55,6 +66,11 @@ def go_verifier() -> Path:
     Raises:
         NotToBeHad: the pinned Go cannot be fetched or does not run here.
     """
+    with _alone():
+        return _verifier()
+
+
+def _verifier() -> Path:
     made = CACHE / "verifier"
     source = (HERE / "verifier" / "main.go").read_bytes()
     stamp = CACHE / "verifier.source"
@@ -96,6 +112,11 @@ def python_tools() -> Path:
     Raises:
         NotToBeHad: there is no Python 3.12, which they need, or they cannot be fetched.
     """
+    with _alone():
+        return _tools()
+
+
+def _tools() -> Path:
     folder = CACHE / "python"
     done = folder / "complete"
     wanted = (HERE / "python.txt").read_bytes()
