@@ -28,7 +28,7 @@ from tests.mutants.child import judge
 from tests.mutants.patches import ROOT, Mutant, StaleMutantError, read_mutants
 
 WORKERS = 2
-SECONDS = 60
+SECONDS = 120
 BASELINE_SECONDS = 240
 KILLED = "killed"
 _WORDS = {"failed": KILLED, "passed": "SURVIVED"}

@@ -92,6 +92,9 @@ async def test_from_the_draft_to_the_notice(tmp_path: Path) -> None:
         assert json.loads(file.data)["messages"][0]["account"] == "alice"
         assert b"<script" not in make_page(file, None)
 
+        with pytest.raises(Denied) as stranger:
+            await here.office.report(here.again(case), JUDGE)
+        assert stranger.value.rule == "case.key"
         await here.office.report(here.again(case), ISSUER)
         assert here.again(case).state == State.REPORTED
         here.place.clock.offset += 700
@@ -109,6 +112,19 @@ async def test_from_the_draft_to_the_notice(tmp_path: Path) -> None:
         assert provider is not None
         (letters,) = provider._db.one("SELECT count(*) FROM notices") or (0,)
         assert letters == 1
+
+
+async def test_the_log_is_believed_and_not_the_provider(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case = await here.logged()
+        verdict = case.logged()
+        for lie in (
+            replace(verdict, manifest=bytes(32)),
+            replace(verdict, commitment=bytes(32)),
+        ):
+            with pytest.raises(VerificationError) as caught:
+                await here.office._check_verdict(case, lie)
+            assert caught.value.rule == "case.leaf"
 
 
 async def test_releases_are_taken_once_from_who_may_give_them(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from glasslock.runtime.server import build_app
 from glasslock.sealing.releasing import check_release, unlock
 from glasslock.wire import api
 from glasslock.wire.leaf import DoneLeaf, IntentLeaf, RefusalLeaf
+from glasslock.wire.order import decode_issued_order, decode_order
 from glasslock.wire.policy import Policy
 from glasslock.wire.record import PeriodKeyRecord, ProofRecord, decode_record
 from tests.village.access import TWO_CLASSES
@@ -98,6 +99,33 @@ async def test_l1_no_release_without_a_logged_cosigned_intent(
         for said_ in record.said:
             if isinstance(said_.leaf, IntentLeaf):
                 assert digests[said_.leaf.seat] == said_.leaf.release
+
+
+async def test_a_release_that_comes_too_late_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decided in time, and announced only when its order has expired."""
+    monkeypatch.setattr(running, "SUBMIT_SECONDS", 0.2)
+    async with keyholder_village(tmp_path) as (place, policy):
+        await place.fill_roster(policy)
+        group, _ = await place.talk(policy, 1)
+        verdict = await place.ask(policy, group)
+        await stop_witnesses(place, 2, 3)
+        for _ in range(5):
+            await asyncio.gather(*(daemon.round() for daemon in place.daemons))
+        cases = [daemon.cases[verdict.index or 0] for daemon in place.daemons]
+        assert all(case.release is not None for case in cases)
+        order = decode_order(decode_issued_order(cases[0].bundle.issued).document)
+        place.clock.offset += order.expires + 1 - place.clock.now()
+        for number in (2, 3):
+            await place.logs.start_witness(number)
+        index = verdict.index or 0
+        ledgers = [daemon.ledger for daemon in place.daemons]
+        await place.rounds(
+            lambda: all(len(said(each.orders[index], IntentLeaf)) == 4 for each in ledgers)
+        )
+        await asyncio.gather(*(daemon.round() for daemon in place.daemons))
+        assert place.desk.bodies == []
 
 
 async def test_a_person_answers_beside_the_daemon(tmp_path: Path) -> None:

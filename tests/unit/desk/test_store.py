@@ -1,0 +1,34 @@
+"""Two hands at one case: the one that comes second has to look again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from glasslock.desk.casework import Case
+from glasslock.desk.store import Store
+from glasslock.errors import Conflict
+from glasslock.orders.lifecycle import State
+from tests.unit.desk.cases import make_order
+from tests.unit.desk.history import grants
+from tests.unit.desk.world import START, make_policy, secret
+
+POLICY = make_policy(((2, 3), (3, 5)))
+
+
+def test_a_case_that_moved_meanwhile_is_not_moved_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "desk.db")
+    order = make_order(POLICY, grants(), START + 9_000)
+    store.add_case(Case(order.document, secret("r"), START))
+    mine, theirs = store.cases()[0], store.cases()[0]
+    store.put_signature(theirs, bytes(64), State.SIGNED)
+    for late in (
+        lambda: store.put_state(mine, State.WITHDRAWN),
+        lambda: store.put_signature(mine, bytes((1,)) * 64, State.SIGNED),
+    ):
+        with pytest.raises(Conflict) as caught:
+            late()
+        assert caught.value.rule == "case.moved"
+    (kept,) = store.cases()
+    assert (kept.state, kept.signature) == (State.SIGNED, bytes(64))
