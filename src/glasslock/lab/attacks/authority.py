@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from glasslock import hpke
-from glasslock.errors import GlasslockError
+from glasslock.errors import GlasslockError, TransportError
 from glasslock.ids import account_id
 from glasslock.lab.evidence import Evidence
 from glasslock.lab.founding import vouch
@@ -44,6 +44,9 @@ async def handed_in(world: World, issued: IssuedOrder) -> None:
     world.inbox.bodies.clear()
     try:
         await world.ask(issued)
+    except TransportError:
+        # Nobody refused anything.
+        raise
     except GlasslockError:
         await world.logs.tick()
     for _ in range(3):

@@ -6,7 +6,7 @@ import contextlib
 from random import Random
 from typing import Final
 
-from glasslock.errors import GlasslockError
+from glasslock.errors import VerificationError
 from glasslock.keyholder.running import Keyholder
 from glasslock.lab.evidence import Evidence
 from glasslock.lab.logs import ORDERS, WITNESSES, Logs
@@ -37,7 +37,7 @@ def followed(daemon: Keyholder) -> list[bytes]:
 
 async def stranger(logs: Logs, url: str) -> list[bytes]:
     """Return what somebody with only the quorum file takes for the orders log at ``url``."""
-    with contextlib.suppress(GlasslockError):
+    with contextlib.suppress(VerificationError):
         _, entries = await logs.read(ORDERS, url=url)
         return [each.entry for each in entries]
     return []
