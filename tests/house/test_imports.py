@@ -26,6 +26,7 @@ SHELLS = {
     "cases.py",
     "client.py",
     "config.py",
+    "connection.py",
     "letters.py",
     "lines.py",
     "noticing.py",

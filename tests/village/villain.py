@@ -115,6 +115,6 @@ class Forgetful(Batcher):
     """A provider whose receipts name no seal."""
 
     def _acknowledge(self) -> None:
-        leaves = self._batch.leaves
-        self._batch.leaves = [replace(leaf, seal=None, tier1=None) for leaf in leaves]
+        receipts = self._batch.receipts
+        receipts.leaves = [replace(leaf, seal=None, tier1=None) for leaf in receipts.leaves]
         super()._acknowledge()

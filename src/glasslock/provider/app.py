@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import Final
+from itertools import islice
+from typing import Final, TypeAlias
 
 import msgspec
 
-from glasslock.errors import Denied, GlasslockError, StateError, TransportError, WireError
+from glasslock.errors import Denied, GlasslockError, WireError
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
 from glasslock.provider import directory
 from glasslock.provider.archive import Archive
 from glasslock.provider.batch import Batcher, Outcome, Request, refused
 from glasslock.provider.config import ProviderConfig, none_policy
+from glasslock.provider.connection import SHARE, Connection, Growth
 from glasslock.provider.orders_app import WORK_SECONDS, OrdersApp
 from glasslock.provider.schema import MIGRATIONS
-from glasslock.provider.store import Store
+from glasslock.provider.store import Store, Unread
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder, read_limited
 from glasslock.runtime.http import HttpClient, fetch
@@ -44,10 +46,11 @@ from glasslock.wire import api
 from glasslock.wire.policy import Policy
 from glasslock.wire.record import AuthorityRecord, PolicyRecord, Record, decode_record
 
-BATCH: Final = 500
-QUEUE: Final = 1_000
+# With the last bundle in it no batch has more entries than a frame may bring.
+BATCH: Final = api.MAX_FETCH - SHARE
 NONCE_SIZE: Final = 32
-_WHOLE_LINE: Final = (1 << 63) - 1
+# Answers to a bundle of frames, and what its whole batch did.
+_Carried: TypeAlias = tuple[list[api.ProviderFrame | None], Outcome]
 _register = msgspec.msgpack.Decoder(api.RegisterDevice)
 
 
@@ -71,7 +74,7 @@ class Provider:
             self._store.put_policy(self._policy)
         self._log, self._log_http = self._open_log(config)
         self._batcher = Batcher(self._db, self._store, self._archive, self._key)
-        self._commits = GroupCommit(self._run, BATCH)
+        self._commits = GroupCommit(self._run, BATCH, lambda carried: self._tell(carried[0][1]))
         self.orders = OrdersApp(
             self._db,
             self._store,
@@ -79,12 +82,12 @@ class Provider:
             self._key,
             clock,
             self._commits.call,
-            lambda devices: self._wake(Outcome(inboxes=devices)),
+            lambda devices: self._tell(Outcome(inboxes=devices)),
             self.read_log,
         )
         self._reading = asyncio.Lock()
-        self._connections: dict[Device, _Connection] = {}
-        self._followers: dict[bytes, set[_Connection]] = {}
+        self._connections: dict[Device, Connection] = {}
+        self._followers: dict[bytes, set[Connection]] = {}
 
     def _open_log(self, config: ProviderConfig) -> tuple[Replica | None, HttpClient]:
         settings = config.policy_log
@@ -150,7 +153,7 @@ class Provider:
         except GlasslockError as error:
             await stream.send(api.encode_frame(refused(0, error)))
             return
-        connection = _Connection(self, stream, device)
+        connection = Connection(self, stream, device)
         before = self._connections.get(device)
         if before is not None:
             await before.stop()
@@ -160,8 +163,7 @@ class Provider:
         finally:
             if self._connections.get(device) is connection:
                 del self._connections[device]
-            for followers in self._followers.values():
-                followers.discard(connection)
+            self._unfollow(connection)
 
     async def _log_in(self, stream: Stream) -> Device:
         hello = api.decode_device_frame(await stream.receive())
@@ -178,62 +180,58 @@ class Provider:
         if key is None:
             raise Denied("this device is not registered", rule="stream.device")
         directory.check_login(device, key, self._key.public, nonce, login.signature)
-        q, head = await self._commits.call(lambda: self._store.device_line(device))
-        left = await self._commits.call(lambda: self._store.count_key_packages(device))
+        (q, head), left = await self._commits.call(lambda: self._standing(device))
         await stream.send(api.encode_frame(api.LoggedIn(self._clock.now(), q, head, left)))
         return device
 
-    async def carry_out(self, device: Device, frame: api.DeviceFrame) -> api.ProviderFrame | None:
-        """Put a frame into the next batch and return its answer."""
-        answer, outcome = await self._commits.submit(Request(device, frame, self._clock.now()))
-        self._wake(outcome)
-        return answer
+    def _standing(self, device: Device) -> tuple[tuple[int, bytes], int]:
+        return self._store.device_line(device), self._store.count_key_packages(device)
 
-    async def membership(self, group_id: bytes, device: Device) -> tuple[int, int]:
-        """Return after which position and up to which a device reads a line.
+    async def carry_out(
+        self, device: Device, frames: Sequence[api.DeviceFrame]
+    ) -> list[api.ProviderFrame | None]:
+        """Put a device's frames into the next batch and return their answers."""
+        now = self._clock.now()
+        requests = [Request(device, frame, now) for frame in frames]
+        answers, _ = await self._commits.submit(requests)
+        return answers
 
-        Raises:
-            Denied: it never was in the group.
-        """
-        found = await self._commits.call(lambda: self._store.membership(group_id, device))
-        if found is None:
-            raise Denied("this device is not in the group", rule="follow.member")
-        joined, gone = found
-        return joined, _WHOLE_LINE if gone is None else gone
-
-    async def entries(self, group_id: bytes, after: int, most: int) -> list[api.EntryItem]:
-        """Return the next entries of a line."""
-        return await self._commits.call(
-            lambda: self._store.entries(group_id, after, most, api.MAX_FETCH)
-        )
-
-    async def newest(self, group_id: bytes) -> int:
-        """Return the last position of a line."""
-        return await self._commits.call(lambda: self._store.newest(group_id))
+    async def unread(self, group_id: bytes, device: Device, after: int) -> Unread:
+        """Return the next entries of a line that a device reads after ``after``."""
+        return await self._commits.call(lambda: self._store.unread(group_id, device, after))
 
     async def inbox(self, device: Device, after: int) -> list[api.InboxItem]:
         """Return what waits for a device."""
         return await self._commits.call(lambda: self._store.inbox(device, after, api.MAX_FETCH))
 
-    def follow(self, group_id: bytes, connection: _Connection) -> None:
-        """Wake ``connection`` when the line grows."""
+    def follow(self, group_id: bytes, connection: Connection) -> None:
+        """Tell ``connection`` when the line grows."""
         self._followers.setdefault(group_id, set()).add(connection)
 
-    def _run(self, requests: Sequence[Request]) -> list[tuple[api.ProviderFrame | None, Outcome]]:
-        outcome = self._batcher.run(requests)
-        return [(answer, outcome) for answer in outcome.answers]
+    def _unfollow(self, connection: Connection) -> None:
+        for group_id in connection.followed:
+            followers = self._followers[group_id]
+            followers.discard(connection)
+            if not followers:
+                del self._followers[group_id]
 
-    def _wake(self, outcome: Outcome) -> None:
-        # Every answer of a batch carries the same outcome: the first one through wakes the others.
-        for group_id in outcome.groups:
-            for connection in self._followers.get(group_id, ()):
-                connection.line_grew(group_id)
+    def _run(self, bundles: Sequence[Sequence[Request]]) -> list[_Carried]:
+        outcome = self._batcher.run([request for bundle in bundles for request in bundle])
+        answers = iter(outcome.answers)
+        return [(list(islice(answers, len(bundle))), outcome) for bundle in bundles]
+
+    def _tell(self, outcome: Outcome) -> None:
+        """Send what a batch did to those who wait for it: every frame is made once."""
+        for group_id, items in outcome.entries.items():
+            followers = self._followers.get(group_id)
+            if followers:
+                growth = Growth.of(group_id, items, settled=group_id not in outcome.changed)
+                for connection in followers:
+                    connection.line_grew(growth)
         for device in outcome.inboxes:
             reader = self._connections.get(device)
             if reader is not None:
                 reader.inbox_grew()
-        outcome.groups.clear()
-        outcome.inboxes.clear()
 
     async def read_log(self) -> None:
         """Read the policy log on and serve what it has for this provider.
@@ -282,108 +280,6 @@ def _record(entry: bytes) -> Record | None:
         return decode_record(entry)
     except GlasslockError:
         return None
-
-
-class _Connection:
-    """One device's open stream: answers in order, entries as they come."""
-
-    def __init__(self, provider: Provider, stream: Stream, device: Device) -> None:
-        self._provider = provider
-        self._stream = stream
-        self._device = device
-        self._sent: dict[bytes, int] = {}
-        self._limits: dict[bytes, int] = {}
-        self._grown: set[bytes] = set()
-        self._inbox_sent = 0
-        self._inbox_grown = True
-        self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._running: asyncio.Task[None] | None = None
-
-    async def run(self) -> None:
-        """Serve until the other side closes."""
-        self._running = asyncio.current_task()
-        pusher = asyncio.create_task(self._push())
-        self._wake.set()
-        try:
-            while True:
-                frame = api.decode_device_frame(await self._stream.receive())
-                if len(self._tasks) >= QUEUE:
-                    await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-                # Started in order of arrival, so the batcher sees a device's frames in order.
-                task = asyncio.create_task(self._answer(frame))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        except (WireError, asyncio.CancelledError):
-            return
-        finally:
-            pusher.cancel()
-            for task in self._tasks:
-                task.cancel()
-
-    async def stop(self) -> None:
-        """End this stream, because a newer one took over or the provider stops."""
-        await self._stream.close()
-        if self._running is not None:
-            self._running.cancel()
-
-    def line_grew(self, group_id: bytes) -> None:
-        """Send what is new on a line, soon."""
-        self._grown.add(group_id)
-        self._wake.set()
-
-    def inbox_grew(self) -> None:
-        """Send what is new in the inbox, soon."""
-        self._inbox_grown = True
-        self._wake.set()
-
-    async def _answer(self, frame: api.DeviceFrame) -> None:
-        try:
-            if isinstance(frame, api.Follow):
-                answer: api.ProviderFrame | None = await self._follow(frame)
-            else:
-                answer = await self._provider.carry_out(self._device, frame)
-        except GlasslockError as error:
-            answer = refused(getattr(frame, "id", 0), error)
-        if answer is not None:
-            await self._send(answer)
-
-    async def _follow(self, frame: api.Follow) -> api.Following:
-        joined, limit = await self._provider.membership(frame.group_id, self._device)
-        self._sent[frame.group_id] = max(frame.after, joined)
-        self._limits[frame.group_id] = limit
-        self._provider.follow(frame.group_id, self)
-        self.line_grew(frame.group_id)
-        return api.Following(frame.id, min(limit, await self._provider.newest(frame.group_id)))
-
-    async def _push(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                if self._inbox_grown:
-                    self._inbox_grown = False
-                    await self._push_inbox()
-                while self._grown:
-                    await self._push_line(self._grown.pop())
-            except (StateError, TransportError):
-                return
-
-    async def _push_inbox(self) -> None:
-        while items := await self._provider.inbox(self._device, self._inbox_sent):
-            for item in items:
-                await self._send(item)
-            self._inbox_sent = items[-1].seq
-
-    async def _push_line(self, group_id: bytes) -> None:
-        # Asked again each time: a commit may have removed this device meanwhile.
-        _, limit = await self._provider.membership(group_id, self._device)
-        while entries := await self._provider.entries(group_id, self._sent[group_id], limit):
-            self._sent[group_id] = entries[-1].position
-            await self._send(api.Deliver(group_id, entries, entries[-1].position))
-
-    async def _send(self, frame: api.Frame) -> None:
-        await self._stream.send(api.encode_frame(frame))
 
 
 def run(config: ProviderConfig, clock: Clock | None = None, point: WritePoint = no_point) -> None:

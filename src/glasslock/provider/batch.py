@@ -1,7 +1,9 @@
 """One batch of requests in one transaction: reads, asks the decisions, writes. Knows no socket.
 
-Runs in one thread. What it remembers between batches (lines, public groups) is a cache of the
-store and is dropped whenever a transaction fails, so memory never runs ahead of the disk.
+Runs in one thread. An envelope is judged in memory, and what a batch has accepted is written
+together; everything else runs alone in a savepoint, after what came before it was written. What is
+remembered between batches (lines, public groups) is a cache of the store and is dropped whenever a
+transaction fails, so memory never runs ahead of the disk.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from glasslock.errors import (
     Denied,
     GlasslockError,
     StaleEpoch,
+    StorageError,
     VerificationError,
     WireError,
 )
-from glasslock.ids import account_id, device_id
 from glasslock.mls import (
     Device,
     MemberFacts,
@@ -29,20 +31,25 @@ from glasslock.mls import (
     context_digest,
     message_info,
 )
-from glasslock.provider import delivery, directory
+from glasslock.provider import delivery
 from glasslock.provider.archive import Archive
+from glasslock.provider.cache import Cache
 from glasslock.provider.delivery import Entry, Line
+from glasslock.provider.packages import Packages
+from glasslock.provider.receipts import Fresh, Receipts
 from glasslock.provider.store import Store
+from glasslock.provider.unwritten import Unwritten
 from glasslock.runtime.problems import error_of
 from glasslock.runtime.sqlite import Database
 from glasslock.signing import SigningKey
-from glasslock.tlog.receipt import make_receipts
 from glasslock.wire import api
-from glasslock.wire.entry import Head, Receipt, ReceiptLeaf, device_next, handshake_digest
+from glasslock.wire.entry import Head, device_next, handshake_digest
 from glasslock.wire.envelope import decode_envelope
 from glasslock.wire.policy import Policy, decode_policy_extension
 
-MAX_CACHED: Final = 1_000
+# Leaves of the groups, and devices, that are remembered: about 1 KiB and 200 bytes each.
+GROUP_ROOM: Final = 50_000
+DEVICE_ROOM: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +63,23 @@ class Request:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch did: one answer per request, and who has something new."""
+    """What a batch did: one answer per request, and who has something new.
+
+    ``entries`` are what lines grew by, in order; of the groups in ``changed`` the members may be
+    others than before.
+    """
 
     answers: list[api.ProviderFrame | None] = field(default_factory=list)
-    groups: set[bytes] = field(default_factory=set)
+    entries: dict[bytes, list[api.EntryItem]] = field(default_factory=dict)
+    changed: set[bytes] = field(default_factory=set)
     inboxes: set[Device] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """An answer that waits for the receipts of its batch."""
+class _Again:
+    """Bytes that were accepted before, and come again: their answer waits for it as well."""
 
-    index: int
+    place: int
     request_id: int
     group_id: bytes
     digest: bytes
@@ -76,11 +88,20 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Open:
-    """What a running batch has written and not yet committed."""
+    """What a running batch has decided and not yet committed."""
 
     outcome: Outcome = field(default_factory=Outcome)
-    leaves: list[ReceiptLeaf] = field(default_factory=list)
-    pending: list[_Pending] = field(default_factory=list)
+    receipts: Receipts = field(default_factory=Receipts)
+    again: list[_Again] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Group:
+    """What is remembered of a group; ``clean`` when no refusal of it is kept."""
+
+    line: Line
+    public: PublicGroup
+    clean: bool
 
 
 class Batcher:
@@ -92,8 +113,10 @@ class Batcher:
         self._store = store
         self._archive = archive
         self._key = key
-        self._lines: dict[bytes, Line] = {}
-        self._publics: dict[bytes, PublicGroup] = {}
+        self._groups: Cache[bytes, _Group] = Cache(GROUP_ROOM, lambda g: len(g.line.roster.leaves))
+        self._devices: Cache[Device, tuple[int, bytes]] = Cache(DEVICE_ROOM, lambda _: 1)
+        self._packages = Packages(store)
+        self._unwritten = Unwritten(store)
         self._batch = _Open()
 
     def run(self, requests: Sequence[Request]) -> Outcome:
@@ -107,41 +130,49 @@ class Batcher:
             with self._db.transaction("deliver"):
                 for request in requests:
                     batch.outcome.answers.append(self._one(request))
+                self._unwritten.write()
                 self._acknowledge()
         except BaseException:
-            self._forget()
+            self._unwritten.forget()
+            self._groups.clear()
+            self._devices.clear()
             raise
-        if len(self._lines) > MAX_CACHED:
-            self._forget()
+        self._groups.trim()
+        self._devices.trim()
         return batch.outcome
 
-    def _forget(self) -> None:
-        self._lines.clear()
-        self._publics.clear()
-
     def _one(self, request: Request) -> api.ProviderFrame | None:
-        frame = request.frame
+        """Return the answer; None when there is none, or when it waits for the batch's receipt."""
+        try:
+            match request.frame:
+                case api.SubmitEnvelope() as frame:
+                    self._envelope(request, frame)
+                case api.Ack() as frame:
+                    self._unwritten.ack(frame.group_id, request.device, frame.position)
+                case _:
+                    return self._alone(request)
+        except StorageError:
+            # No verdict on this request: nothing of the batch holds.
+            raise
+        except GlasslockError as error:
+            self._remember_verdict(request, error)
+            return refused(getattr(request.frame, "id", 0), error)
+        return None
+
+    def _alone(self, request: Request) -> api.ProviderFrame | None:
+        self._unwritten.write()
         try:
             with self._db.savepoint():
                 return self._carry_out(request)
-        except GlasslockError as error:
-            group_id = getattr(frame, "group_id", None)
-            if group_id is not None:
-                # A half-accepted commit lives in the engine's memory only: load it again.
-                self._publics.pop(group_id, None)
-                self._lines.pop(group_id, None)
-            self._remember_verdict(request, error)
-            return refused(getattr(frame, "id", 0), error)
+        except GlasslockError:
+            # A half-accepted commit lives in the engine's memory only: load it again.
+            self._groups.drop(getattr(request.frame, "group_id", b""))
+            raise
 
     def _carry_out(self, request: Request) -> api.ProviderFrame | None:
-        """Return the answer; None when there is none, or when it waits for the batch's receipt."""
         match request.frame:
-            case api.SubmitEnvelope() as frame:
-                self._envelope(request, frame)
             case api.SubmitHandshake() as frame:
                 self._handshake(request, frame)
-            case api.Ack() as frame:
-                self._store.ack(frame.group_id, request.device, frame.position)
             case api.AckInbox() as frame:
                 self._store.ack_inbox(request.device, frame.seq)
             case _:
@@ -149,50 +180,73 @@ class Batcher:
         return None
 
     def _answer(self, request: Request) -> api.ProviderFrame:
+        answer: api.ProviderFrame
         match request.frame:
+            case api.Follow() as frame:
+                answer = self._follow(request, frame)
             case api.CreateGroup() as frame:
-                return self._create(request, frame)
+                answer = self._create(request, frame)
             case api.PutKeyPackages() as frame:
-                return self._put_key_packages(request, frame)
+                told = self._packages.put(request.device, frame, request.now)
+                self._batch.outcome.inboxes |= told
+                answer = api.Done(frame.id)
             case api.ClaimKeyPackages() as frame:
-                return self._claim(request, frame)
+                answer = self._packages.claim(request.device, frame)
             case api.GetGroupInfo() as frame:
-                return self._group_info(request, frame)
+                answer = self._group_info(request, frame)
             case api.GetSeal() as frame:
-                return self._seal(request, frame)
+                answer = self._seal(request, frame)
             case _:
                 raise WireError("this frame is not expected here", rule="stream.frame")
+        return answer
 
     # -- entries --------------------------------------------------------------------------------
 
     def _envelope(self, request: Request, frame: api.SubmitEnvelope) -> None:
         envelope = decode_envelope(frame.envelope)
-        if self._known(frame.id, frame.group_id, envelope.digest, request.device):
-            return
-        line = self._line(frame.group_id)
-        entry = delivery.append_envelope(
-            line,
-            request.device,
-            envelope,
-            frame.upload,
-            request.now,
-            delivery.Lookups(
-                partial(self._store.head_at, frame.group_id),
-                partial(self._archive.tier1, frame.group_id),
-            ),
-        )
+        group = self._group(frame.group_id)
+        line = group.line
+        if not group.clean:
+            self._refuse_again(frame.group_id, envelope.digest)
+        try:
+            entry = delivery.append_envelope(
+                line,
+                request.device,
+                envelope,
+                frame.upload,
+                request.now,
+                delivery.Lookups(
+                    partial(self._head_at, line), partial(self._archive.tier1, frame.group_id)
+                ),
+            )
+        except GlasslockError:
+            # Bytes that were accepted fit nowhere a second time: only now need they be looked for.
+            if self._accepted(frame.id, frame.group_id, envelope.digest, request.device):
+                return
+            raise
         leaf = line.roster.of_device(request.device)
+        slot = entry.line.slots[leaf.index]
         if entry.seal is not None:
             self._archive.put_seal(frame.group_id, entry.head.position, entry.seal)
             self._archive.put_opening(entry.line, leaf, entry.seal)
-        self._store.put_slot(frame.group_id, leaf.index, entry.line.slots[leaf.index])
+        self._unwritten.slot(frame.group_id, leaf.index, slot)
+        group.line = entry.line
         self._append(frame.id, entry, request.device)
+
+    def _head_at(self, line: Line, position: int) -> bytes | None:
+        if position == line.head.position:
+            return line.head.head
+        if self._unwritten.touches(line.group_id):
+            self._unwritten.write()
+        return self._store.head_at(line.group_id, position)
 
     def _handshake(self, request: Request, frame: api.SubmitHandshake) -> None:
         digest = handshake_digest(frame.commit)
-        if self._known(frame.id, frame.group_id, digest, request.device):
+        self._refuse_again(frame.group_id, digest)
+        if self._accepted(frame.id, frame.group_id, digest, request.device):
             return
-        line, public = self._line(frame.group_id), self._public(frame.group_id)
+        group = self._group(frame.group_id)
+        line, public = group.line, group.public
         try:
             staged = public.stage(frame.commit, frame.group_info)
         except StaleEpoch as error:
@@ -213,13 +267,16 @@ class Batcher:
             since=line.since if policy.digest == line.policy.digest else view.epoch,
         )
         entry = delivery.append_commit(line, frame.commit, preview, after, request.now)
+        added = [Device.of(member.identity) for member in preview.added]
+        self._welcome(entry, added, frame.welcome)
+        self._groups.put(frame.group_id, _Group(entry.line, public, group.clean))
+        self._batch.outcome.changed.add(frame.group_id)
         self._append(frame.id, entry, request.device)
         self._store.keep_slots(frame.group_id, entry.line.slots)
         self._store.put_group(entry.line, view.context, frame.group_info)
         joined = self._store.put_members(entry.line, line.roster)
         if preview.joined is not None and request.device not in joined:
             self._store.rejoined(frame.group_id, request.device, entry.head.position)
-        self._welcome(entry, [Device.of(m.identity) for m in preview.added], frame.welcome)
 
     def _check_commit(
         self,
@@ -267,52 +324,46 @@ class Batcher:
             self._batch.outcome.inboxes.add(device)
 
     def _append(self, request_id: int, entry: Entry, sender: Device) -> None:
-        q, previous = self._store.device_line(sender)
-        device_head = device_next(previous, q + 1, entry.digest)
-        self._store.append(entry, sender, q + 1, device_head)
-        group_id, head = entry.line.group_id, entry.head
-        self._lines[group_id] = entry.line
-        batch = self._batch
-        batch.leaves.append(
-            ReceiptLeaf(
-                group_id,
-                head.position,
-                head.time,
-                entry.digest,
-                head.head,
-                None if entry.seal is None else entry.seal.digest,
-                None if entry.seal is None else entry.seal.tier1,
-            )
-        )
-        batch.outcome.groups.add(group_id)
-        self._await(request_id, group_id, entry.digest, sender)
+        before = self._devices.get(sender) or self._store.device_line(sender)
+        q = before[0] + 1
+        device_head = device_next(before[1], q, entry.digest)
+        self._devices.put(sender, (q, device_head))
+        self._unwritten.add(entry, sender, q, device_head)
+        place = len(self._batch.outcome.answers)
+        self._batch.receipts.add(Fresh(place, request_id, entry, q, device_head))
 
-    def _await(self, request_id: int, group_id: bytes, digest: bytes, sender: Device) -> None:
-        index = len(self._batch.outcome.answers)
-        self._batch.pending.append(_Pending(index, request_id, group_id, digest, sender))
-
-    def _known(self, request_id: int, group_id: bytes, digest: bytes, sender: Device) -> bool:
-        """Give the same bytes the same verdict again."""
+    def _refuse_again(self, group_id: bytes, digest: bytes) -> None:
+        """Give bytes that were refused the same verdict again, by raising it."""
         verdict = self._store.refusal(group_id, digest)
         if verdict is not None:
             raise _again(*verdict)
+
+    def _accepted(self, request_id: int, group_id: bytes, digest: bytes, sender: Device) -> bool:
+        """Give bytes that were accepted the same verdict again, with the receipts of the batch."""
+        if self._unwritten.touches(group_id):
+            self._unwritten.write()
         if not self._store.has_entry(group_id, digest):
             return False
-        self._await(request_id, group_id, digest, sender)
+        place = len(self._batch.outcome.answers)
+        self._batch.again.append(_Again(place, request_id, group_id, digest, sender))
         return True
 
     def _acknowledge(self) -> None:
         """Sign the batch and fill in the answers that carry a receipt."""
-        receipts: Sequence[Receipt] = make_receipts(self._batch.leaves, self._key.sign)
-        self._store.put_receipts(receipts)
-        answers = self._batch.outcome.answers
-        for item in self._batch.pending:
-            row = self._store.accepted(item.group_id, item.digest, item.sender)
+        batch, outcome = self._batch, self._batch.outcome
+        rows = []
+        for each in batch.receipts.signed(self._key.sign):
+            outcome.answers[each.place] = each.answer
+            outcome.entries.setdefault(each.group_id, []).append(each.item)
+            rows.append((each.group_id, each.item.position, each.item.receipt))
+        self._store.put_receipts(rows)
+        for again in batch.again:
+            row = self._store.accepted(again.group_id, again.digest, again.sender)
             if row is None:
                 error = Conflict("this entry is another device's", rule="delivery.duplicate")
-                answers[item.index] = refused(item.request_id, error)
+                outcome.answers[again.place] = refused(again.request_id, error)
             else:
-                answers[item.index] = api.Accepted(item.request_id, *row)
+                outcome.answers[again.place] = api.Accepted(again.request_id, *row)
 
     def _apply(self, written: WriteSet) -> None:
         # Confirmed at once: whenever this transaction fails, the cached handle goes with it.
@@ -335,6 +386,9 @@ class Batcher:
             epoch = error.epoch if isinstance(error, StaleEpoch) else None
             verdict = (error.slug, error.rule, str(error), epoch)
             self._store.put_refusal(group_id, digest, verdict)
+            group = self._groups.get(group_id)
+            if group is not None:
+                group.clean = False
 
     # -- groups ---------------------------------------------------------------------------------
 
@@ -362,12 +416,11 @@ class Batcher:
         self._apply(written)
         self._store.put_group(line, view.context, frame.group_info)
         self._store.put_members(line, None)
-        self._lines[frame.group_id] = line
-        self._publics[frame.group_id] = public
+        self._groups.put(frame.group_id, _Group(line, public, clean=True))
         return api.Done(frame.id)
 
     def _group_info(self, request: Request, frame: api.GetGroupInfo) -> api.ProviderFrame:
-        line = self._line(frame.group_id)
+        line = self._group(frame.group_id).line
         known = self._store.membership(frame.group_id, request.device) is not None
         if not known and request.device.account not in line.roster.accounts:
             raise Denied("this device was never in the group", rule="group-info.member")
@@ -391,55 +444,23 @@ class Batcher:
             raise Denied("this provider does not serve that policy", rule="create.policy")
         return policy
 
-    def _line(self, group_id: bytes) -> Line:
-        line = self._lines.get(group_id)
-        if line is None:
+    def _group(self, group_id: bytes) -> _Group:
+        group = self._groups.get(group_id)
+        if group is None:
             if not self._store.has_group(group_id):
                 raise Denied("there is no such group", rule="delivery.group")
-            line = self._store.line(group_id, self._public(group_id))
-            self._lines[group_id] = line
-        return line
-
-    def _public(self, group_id: bytes) -> PublicGroup:
-        public = self._publics.get(group_id)
-        if public is None:
             public = self._store.public_group(group_id)
-            self._publics[group_id] = public
-        return public
+            line = self._store.line(group_id, public)
+            group = _Group(line, public, not self._store.has_refusals(group_id))
+            self._groups.put(group_id, group)
+        return group
 
-    # -- KeyPackages ----------------------------------------------------------------------------
-
-    def _put_key_packages(self, request: Request, frame: api.PutKeyPackages) -> api.ProviderFrame:
-        devices = self._store.devices(request.device.account)
-        key = devices[request.device.device]
-        checked = directory.check_key_packages(
-            frame.packages, frame.last_resort, request.device, key, request.now
-        )
-        if not self._store.can_be_invited(request.device):
-            # From now on the account's other devices can bring this one into their conversations.
-            item = api.InboxItem(0, "device", request.device.device)
-            for other in sorted(devices.keys() - {request.device.device}):
-                sibling = Device(request.device.account, device_id(other))
-                self._store.put_inbox(sibling, item)
-                self._batch.outcome.inboxes.add(sibling)
-        self._store.put_key_packages(request.device, checked)
-        return api.Done(frame.id)
-
-    def _claim(self, request: Request, frame: api.ClaimKeyPackages) -> api.ProviderFrame:
-        found, missing = [], []
-        devices = self._store.devices(frame.account)
-        if not devices:
-            raise Denied("there is no such account", rule="claim.account")
-        for device in sorted(devices):
-            owner = Device(account_id(frame.account), device_id(device))
-            if owner == request.device:
-                continue
-            package = self._store.claim_key_package(owner)
-            if package is None:
-                missing.append(device)
-            else:
-                found.append(api.DeviceKeyPackage(device, package))
-        return api.KeyPackages(frame.id, found, missing)
+    def _follow(self, request: Request, frame: api.Follow) -> api.Following:
+        found = self._store.membership(frame.group_id, request.device)
+        if found is None:
+            raise Denied("this device is not in the group", rule="follow.member")
+        newest = self._store.newest(frame.group_id)
+        return api.Following(frame.id, newest if found[1] is None else min(found[1], newest))
 
 
 def refused(request_id: int, error: GlasslockError) -> api.Refused:

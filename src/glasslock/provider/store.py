@@ -5,19 +5,36 @@ Callers hold a transaction around everything that belongs together; no method op
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from glasslock.errors import StateError
+from glasslock.ids import AccountId, DeviceId
 from glasslock.mls import Device, KeyPackageInfo, PublicGroup, Roster, WriteSet, context_digest
-from glasslock.provider.delivery import Entry, LeafSlot, Line
+from glasslock.provider.delivery import LeafSlot, Line
 from glasslock.runtime.sqlite import Database
-from glasslock.wire.api import EntryItem, InboxItem
-from glasslock.wire.entry import EntryKind, Head, Receipt
+from glasslock.wire.api import MAX_FETCH, EntryItem, InboxItem
+from glasslock.wire.entry import Head
 from glasslock.wire.policy import Policy, decode_policy
 
+# Group, position, time, kind, digest, head, data; sender, its q and the head of its own line.
+EntryRow: TypeAlias = tuple[
+    bytes, int, int, str, bytes, bytes, bytes, AccountId, DeviceId, int, bytes
+]
+
+WHOLE_LINE: Final = (1 << 63) - 1
 EMPTY_DEVICE_HEAD: Final = bytes(32)
-DIGEST: Final = 32
+# Entries of one frame stop here, so that with their receipts they stay below ``api.MAX_FRAME``.
+FRAME_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Entries for a device, and the last position that it may read as things stand."""
+
+    limit: int
+    entries: list[EntryItem]
 
 
 class Store:
@@ -52,11 +69,11 @@ class Store:
         )
         return (0, EMPTY_DEVICE_HEAD) if row is None else (row[0], row[1])
 
-    def set_device_line(self, device: Device, q: int, head: bytes) -> None:
-        """Move a device's own line."""
-        self._db.execute(
+    def move_device_lines(self, moved: Iterable[tuple[Device, tuple[int, bytes]]]) -> None:
+        """Move devices' own lines to q and head."""
+        self._db.executemany(
             "UPDATE devices SET q = ?, head = ? WHERE account = ? AND device = ?",
-            (q, head, device.account, device.device),
+            [(q, head, device.account, device.device) for device, (q, head) in moved],
         )
 
     # -- KeyPackages --------------------------------------------------------------------------
@@ -245,44 +262,25 @@ class Store:
 
     # -- entries ------------------------------------------------------------------------------
 
-    def append(self, entry: Entry, sender: Device, q: int, device_head: bytes) -> None:
-        """Write an accepted entry and what it changed on its line."""
-        head, group_id = entry.head, entry.line.group_id
-        self._db.execute(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                group_id,
-                head.position,
-                head.time,
-                entry.kind.value,
-                entry.digest,
-                head.head,
-                entry.data,
-                sender.account,
-                sender.device,
-                q,
-                device_head,
-            ),
-        )
-        self.set_device_line(sender, q, device_head)
-        self._db.execute(
+    def put_entries(self, rows: Iterable[EntryRow]) -> None:
+        """Write accepted entries."""
+        self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def move_lines(self, moved: Iterable[tuple[bytes, Head]]) -> None:
+        """Move groups' lines to their newest heads."""
+        self._db.executemany(
             "UPDATE groups SET position = ?, time = ?, head = ? WHERE group_id = ?",
-            (head.position, head.time, head.head, group_id),
+            [(head.position, head.time, head.head, group_id) for group_id, head in moved],
         )
 
-    def put_slot(self, group_id: bytes, leaf: int, slot: LeafSlot) -> None:
-        """Keep the newest slot of a leaf."""
-        self._db.execute(
+    def put_slots(self, slots: Iterable[tuple[tuple[bytes, int], LeafSlot]]) -> None:
+        """Keep the newest slots of leaves, by group and leaf."""
+        self._db.executemany(
             "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                group_id,
-                leaf,
-                slot.epoch,
-                slot.tau,
-                slot.slot,
-                slot.count,
-                slot.last,
-            ),
+            [
+                (group_id, leaf, slot.epoch, slot.tau, slot.slot, slot.count, slot.last)
+                for (group_id, leaf), slot in slots
+            ],
         )
 
     def keep_slots(self, group_id: bytes, leaves: Iterable[int]) -> None:
@@ -294,12 +292,9 @@ class Store:
                     "DELETE FROM slots WHERE group_id = ? AND leaf = ?", (group_id, leaf)
                 )
 
-    def put_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Keep the receipts of a batch."""
-        self._db.executemany(
-            "INSERT INTO receipts VALUES (?, ?, ?)",
-            [(r.leaf.group_id, r.leaf.position, r.encode()) for r in receipts],
-        )
+    def put_receipts(self, rows: Iterable[tuple[bytes, int, bytes]]) -> None:
+        """Keep encoded receipts by group and position."""
+        self._db.executemany("INSERT INTO receipts VALUES (?, ?, ?)", rows)
 
     def head_at(self, group_id: bytes, position: int) -> bytes | None:
         """Return the running head after ``position``."""
@@ -331,15 +326,31 @@ class Store:
         row = self._db.one("SELECT position FROM groups WHERE group_id = ?", (group_id,))
         return 0 if row is None else int(row[0])
 
-    def entries(self, group_id: bytes, after: int, most: int, limit: int) -> list[EntryItem]:
-        """Return up to ``limit`` entries after ``after`` and up to position ``most``."""
-        rows = self._db.all(
+    def entries(self, group_id: bytes, after: int, most: int) -> list[EntryItem]:
+        """Return entries after ``after`` up to position ``most``, as many as a frame may have."""
+        rows = self._db.execute(
             "SELECT e.position, e.time, e.kind, e.data, r.receipt FROM entries e"
             " JOIN receipts r USING (group_id, position) WHERE e.group_id = ?"
             " AND e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?",
-            (group_id, after, most, limit),
+            (group_id, after, most, MAX_FETCH),
         )
-        return [EntryItem(p, t, EntryKind(k).value, d, r) for p, t, k, d, r in rows]
+        found: list[EntryItem] = []
+        size = 0
+        for position, time, kind, data, receipt in rows:
+            size += len(data)
+            if found and size > FRAME_BYTES:
+                break
+            found.append(EntryItem(position, time, kind, data, receipt))
+        return found
+
+    def unread(self, group_id: bytes, device: Device, after: int) -> Unread:
+        """Return what a device reads of a line after ``after``, of one moment."""
+        found = self.membership(group_id, device)
+        if found is None:
+            return Unread(0, [])
+        joined, gone = found
+        limit = WHOLE_LINE if gone is None else gone
+        return Unread(limit, self.entries(group_id, max(after, joined), limit))
 
     # -- refusals -----------------------------------------------------------------------------
 
@@ -349,6 +360,11 @@ class Store:
             "SELECT slug, rule, message, epoch FROM refusals WHERE group_id = ? AND digest = ?",
             (group_id, digest),
         )
+
+    def has_refusals(self, group_id: bytes) -> bool:
+        """Say whether any refusal is kept of a group."""
+        row = self._db.one("SELECT 1 FROM refusals WHERE group_id = ? LIMIT 1", (group_id,))
+        return row is not None
 
     def put_refusal(self, group_id: bytes, digest: bytes, verdict: tuple[Any, ...]) -> None:
         """Keep a refusal, so that the same bytes get the same verdict."""
@@ -405,10 +421,13 @@ class Store:
             (device.account, device.device, seq),
         )
 
-    def ack(self, group_id: bytes, device: Device, position: int) -> None:
-        """Remember how far a device has stored a line."""
-        self._db.execute(
+    def put_acks(self, acks: Iterable[tuple[tuple[bytes, Device], int]]) -> None:
+        """Remember how far devices have stored lines."""
+        self._db.executemany(
             "UPDATE members SET acked = MAX(acked, ?)"
             " WHERE group_id = ? AND account = ? AND device = ?",
-            (position, group_id, device.account, device.device),
+            [
+                (position, group_id, device.account, device.device)
+                for (group_id, device), position in acks
+            ],
         )

@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -160,23 +161,31 @@ class Database:
 
 
 class GroupCommit(Generic[T, R]):
-    """Collects items while a batch runs, and runs them as the next batch in one worker thread.
+    """Collects bundles while a batch runs, and runs them as the next one in one worker thread.
 
-    ``run`` takes the items of a batch and returns one result each, or raises for all of them.
+    ``run`` takes the bundles of a batch, in the order in which they came, and returns one result
+    for each, or raises for all of them. ``done`` sees the results before anybody who waits does,
+    and batch after batch, whether or not somebody still waits.
     """
 
-    def __init__(self, run: Callable[[Sequence[T]], Sequence[R]], limit: int) -> None:
-        """Batch calls of ``run``, at most ``limit`` items each."""
+    def __init__(
+        self,
+        run: Callable[[Sequence[Sequence[T]]], Sequence[R]],
+        limit: int,
+        done: Callable[[Sequence[R]], None],
+    ) -> None:
+        """Batch calls of ``run``: no more bundles once they hold ``limit`` items."""
         self._run = run
         self._limit = limit
-        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._done = done
+        self._waiting: deque[tuple[Sequence[T], asyncio.Future[R]]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
-    async def submit(self, item: T) -> R:
-        """Return the result of ``item`` once its batch is durable; raises what ``run`` raised."""
+    async def submit(self, bundle: Sequence[T]) -> R:
+        """Return the result of ``bundle`` once its batch is durable; raises what ``run`` raised."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((bundle, future))
         if self._worker is None:
             self._worker = asyncio.create_task(self._drain())
         return await future
@@ -194,21 +203,28 @@ class GroupCommit(Generic[T, R]):
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            batch = self._waiting[: self._limit]
-            del self._waiting[: self._limit]
-            items = [item for item, _ in batch]
+            batch = self._next()
+            bundles = [bundle for bundle, _ in batch]
             try:
-                results = await loop.run_in_executor(self._thread, self._run, items)
+                results = await loop.run_in_executor(self._thread, self._run, bundles)
             except Exception as error:  # noqa: BLE001 - it is handed to every caller
                 _fail(batch, error)
             else:
+                self._done(results)
                 for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():
                         future.set_result(result)
         self._worker = None
 
+    def _next(self) -> list[tuple[Sequence[T], asyncio.Future[R]]]:
+        batch, size = [], 0
+        while self._waiting and size < self._limit:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1][0])
+        return batch
 
-def _fail(batch: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) -> None:
+
+def _fail(batch: Sequence[tuple[object, asyncio.Future[Any]]], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)
