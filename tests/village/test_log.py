@@ -230,6 +230,37 @@ async def test_a_witness_that_shows_anothers_log_stops_nothing(tmp_path: Path) -
         assert await place.add(b"two") == [1]
 
 
+async def test_a_witness_that_was_set_back_is_not_asked_any_more(tmp_path: Path) -> None:
+    async with log_village(tmp_path) as place:
+        await place.add(b"one")
+        await place.witnesses[3].stop()
+        folder = tmp_path / "w3"
+        before = (folder / "witness.db").read_bytes()
+        await place.start_witness(3)
+        # Three may be quicker than the fourth: all must have signed what one forgets.
+        for number in range(3):
+            await place.add(b"more %d" % number)
+        assert await cosigners(place) == ["w0", "w1", "w2", "w3"]
+        await place.witnesses[3].stop()
+        for name in ("witness.db-wal", "witness.db-shm"):
+            (folder / name).unlink(missing_ok=True)
+        (folder / "witness.db").write_bytes(before)
+        await place.start_witness(3)
+        await place.add(b"and more")
+        assert await cosigners(place) == ["w0", "w1", "w2"]
+        await place.stop_log()
+        await place.start_log()
+        await place.add(b"the last")
+        assert await cosigners(place) == ["w0", "w1", "w2"]
+
+
+async def cosigners(place: LogVillage) -> list[str]:
+    """Who signed the newest checkpoint."""
+    replica, _ = await place.read(place.replica())
+    assert replica.log.checkpoint is not None
+    return [name for name, _ in replica.log.checkpoint.times]
+
+
 async def test_a_folder_has_one_writer(tmp_path: Path) -> None:
     async with log_village(tmp_path) as place:
         await place.add(b"one")

@@ -32,7 +32,13 @@ from glasslock.runtime.logs import Log
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app, run_service
 from glasslock.runtime.service import bind, every
 from glasslock.runtime.sqlite import WritePoint, no_point
-from glasslock.tlog.checkpoint import add_signatures, read_head, sign_head, verify_checkpoint
+from glasslock.tlog.checkpoint import (
+    VerifiedCheckpoint,
+    add_signatures,
+    read_head,
+    sign_head,
+    verify_checkpoint,
+)
 from glasslock.tlog.note import Signer, Verifier
 from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
 from glasslock.tlog.reader import MAX_HISTORY, encode_history
@@ -75,7 +81,7 @@ class LogServer:
         self._broken: LogInconsistent | None = None
         self._changed = asyncio.Condition()
         self._published, self._last = self._repair()
-        self._witnesses = Witnesses(self._quorum, config.origin, self._published)
+        self._witnesses = Witnesses(self._quorum, config.origin, self._store.cosigned())
         vkeys = "".join(f"{each.vkey}\n" for each in self._signers)
         write_atomic(folder / "vkey", vkeys.encode(), 0o644)
 
@@ -93,6 +99,11 @@ class LogServer:
             raise LogInconsistent("the entries are not what was published", rule="log.entries")
         self._store.put_checkpoint(note)
         return size, 0.0
+
+    @property
+    def set_back(self) -> int:
+        """How many witnesses have forgotten what they signed; they are not asked any more."""
+        return len(self._witnesses.set_back)
 
     @property
     def quorum(self) -> QuorumFile:
@@ -250,8 +261,10 @@ class LogServer:
         self._store.put_head(size, root)
         self._write_files(size)
         head = TreeHead(self._config.origin, size, root)
-        note = await self._cosigned(head)
-        self._store.publish(size, note)
+        checkpoint = await self._cosigned(head)
+        names = {name for name, _ in checkpoint.times}
+        keys = [each.verifier.key for each in self._quorum.witnesses if each.name in names]
+        self._store.publish(size, checkpoint.note, keys)
         async with self._changed:
             self._published = size
             self._changed.notify_all()
@@ -261,14 +274,13 @@ class LogServer:
         first = old // TILE_WIDTH * TILE_WIDTH
         self._store.put_files(files(self._tree, old, size, self._store.entries(first, size)))
 
-    async def _cosigned(self, head: TreeHead) -> bytes:
+    async def _cosigned(self, head: TreeHead) -> VerifiedCheckpoint:
         """Return the checkpoint with a quorum of cosignatures; raises ``QuorumNotMet``."""
         await self._witnesses.compare(self._tree)
         signed = sign_head(head, self._signers)
         lines = await self._witnesses.cosignatures(signed, head, self._tree)
         note = add_signatures(signed, lines)
-        verify_checkpoint(note, self._quorum, origin=head.origin, now=self._clock.now())
-        return note
+        return verify_checkpoint(note, self._quorum, origin=head.origin, now=self._clock.now())
 
 
 def _settle(place: asyncio.Future[int], outcome: int | Exception) -> None:
@@ -304,7 +316,13 @@ def run(config: LogConfig, clock: Clock | None = None, point: WritePoint = no_po
     log = Log("log")
     server = LogServer(config, clock or SystemClock(), point)
 
+    told = 0
+
     async def rounds() -> None:
+        nonlocal told
+        if server.set_back > told:
+            told = server.set_back
+            log.event("witness.set-back", count=told)
         # The waiting is done in ``work``, which an immediate entry cuts short.
         await every(0.0, server.work, log)
 

@@ -26,6 +26,9 @@ _MIGRATIONS: Final = (
         size INTEGER PRIMARY KEY, first_note BLOB NOT NULL, note BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE cosigned (witness BLOB PRIMARY KEY, size INTEGER NOT NULL) STRICT;
+    """,
 )
 
 
@@ -80,13 +83,17 @@ class Store:
                 raise LogInconsistent("one size would have two roots", rule="log.head")
             self.db.execute("INSERT INTO heads VALUES (?, ?) ON CONFLICT DO NOTHING", (size, root))
 
-    def publish(self, size: int, note: bytes) -> None:
-        """Record a note that its quorum has cosigned, and put it where readers look."""
+    def publish(self, size: int, note: bytes, witnesses: Iterable[bytes]) -> None:
+        """Record a note that ``witnesses`` (by key) have cosigned; put it where readers look."""
         with self.db.transaction("publish"):
             self.db.execute(
                 "INSERT INTO published VALUES (?, ?, ?)"
                 " ON CONFLICT (size) DO UPDATE SET note = excluded.note",
                 (size, note, note),
+            )
+            self.db.executemany(
+                "INSERT OR REPLACE INTO cosigned VALUES (?, ?)",
+                [(key, size) for key in witnesses],
             )
         self.put_checkpoint(note)
 
@@ -94,6 +101,10 @@ class Store:
         """Write the checkpoint file; a crash before it is repaired at boot."""
         write_atomic(self.public / "checkpoint", note, _PUBLIC)
         self._point("checkpoint.done")
+
+    def cosigned(self) -> dict[bytes, int]:
+        """Return the size of the newest published note with a line of each witness, by its key."""
+        return dict(self.db.all("SELECT witness, size FROM cosigned"))
 
     def newest(self) -> tuple[int, bytes] | None:
         """Return size and note published last."""

@@ -1,14 +1,14 @@
 """A log's witnesses: what each has seen, compared before it is asked, and how it is asked to sign.
 
 A log that was set back to an older state finds here that somebody has seen more, before it signs
-anything again.
+anything again. A witness that was set back has forgotten what it signed: it is not asked any more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from glasslock.errors import GlasslockError, LogInconsistent, TransportError, WireError
@@ -27,12 +27,14 @@ _OTHER_SIZE: Final = 409
 class Witnesses:
     """The witnesses of the log ``origin``."""
 
-    def __init__(self, quorum: QuorumFile, origin: str, published: int) -> None:
-        """Know them by ``quorum``; ``published`` is the size that they have probably seen."""
+    def __init__(self, quorum: QuorumFile, origin: str, cosigned: Mapping[bytes, int]) -> None:
+        """Know them by ``quorum``; ``cosigned`` is the size that each has signed, by its key."""
         self._keys = quorum.log_keys(origin)
         self._path = f"/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
         self._witnesses = [(each, HttpClient(each.url or "")) for each in quorum.witnesses]
-        self._seen = dict.fromkeys((each.name for each in quorum.witnesses), published)
+        self._signed = {w.name: cosigned.get(w.verifier.key, 0) for w in quorum.witnesses}
+        self._seen = dict(self._signed)
+        self.set_back: set[str] = set()
         self._compared: set[str] = set()
 
     async def close(self) -> None:
@@ -71,8 +73,14 @@ class Witnesses:
                     f"the witness {witness.name} has seen what this log does not have",
                     rule="log.restored",
                 )
-            self._seen[witness.name] = head.size
+            self._know(witness.name, head.size)
         self._compared.add(witness.name)
+
+    def _know(self, name: str, size: int) -> None:
+        """Take note of what a witness holds; it may not be less than it has signed."""
+        self._seen[name] = size
+        if size < self._signed[name]:
+            self.set_back.add(name)
 
     def _own_head(self, note: bytes) -> TreeHead | None:
         try:
@@ -92,7 +100,7 @@ class Witnesses:
             *(
                 self._ask(each, client, note, head, tree)
                 for each, client in self._witnesses
-                if each.name in self._compared
+                if each.name in self._compared - self.set_back
             )
         )
         return _found(answers)
@@ -101,7 +109,7 @@ class Witnesses:
         self, witness: WitnessKey, client: HttpClient, note: bytes, head: TreeHead, tree: Tree
     ) -> SignatureLine | None:
         """Ask one witness, once more when it has seen another size; None when it does not sign."""
-        old = min(self._seen[witness.name], head.size)
+        name, old = witness.name, min(self._seen[witness.name], head.size)
         try:
             for _ in range(2):
                 body = format_witness_request(old, tree.consistency(old, head.size), note)
@@ -111,12 +119,16 @@ class Witnesses:
                 old = parse_size(answer)
                 if old > head.size:
                     raise LogInconsistent("a witness is ahead of this log", rule="log.restored")
+                self._know(name, old)
+                if name in self.set_back:
+                    return None
             if status != _OK:
                 return None
             line = _own_line(answer, witness.verifier, note)
         except (TransportError, WireError):
             return None
-        self._seen[witness.name] = head.size
+        if line is not None:
+            self._seen[name] = self._signed[name] = head.size
         return line
 
 
