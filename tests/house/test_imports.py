@@ -27,12 +27,14 @@ SHELLS = {
     "client.py",
     "config.py",
     "connection.py",
+    "keys.py",
     "letters.py",
     "lines.py",
     "noticing.py",
     "orders_app.py",
     "store.py",
     "running.py",
+    "witnesses.py",
 }
 
 NO_IO = ("glasslock.runtime", "asyncio", "sqlite3", "socket", "os", "time", "random", "secrets")
