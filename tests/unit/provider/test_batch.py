@@ -183,6 +183,20 @@ def test_only_registered_devices_are_added(place: Place, alice: Person, group: G
     assert place.rule(alice, alice.commit(group, [bob.package()])) == "handshake.added"
 
 
+def test_a_welcome_goes_with_who_is_added(place: Place, alice: Person, group: Group) -> None:
+    bob = Person("bob")
+    place.know(bob)
+    frame = alice.commit(group, [bob.package()])
+    bare = api.SubmitHandshake(1, GROUP, frame.commit, frame.group_info)
+    assert place.rule(alice, bare) == "handshake.welcome"
+    wrong = api.SubmitHandshake(1, GROUP, frame.commit, frame.group_info, frame.commit)
+    assert place.rule(alice, wrong) == "handshake.welcome"
+    assert place.store.inbox(bob.device, 0, 1 << 20) == []
+    assert isinstance(place.ask(alice, frame), api.Accepted)
+    assert len(place.store.inbox(bob.device, 0, 1 << 20)) == 1
+    assert place.store.newest(GROUP) == 1
+
+
 def test_the_same_commit_is_its_senders_only(place: Place, alice: Person, group: Group) -> None:
     bob = Person("bob")
     add(place, alice, group, bob)
@@ -198,6 +212,8 @@ def test_a_group_shows_itself_to_its_own(place: Place, alice: Person, group: Gro
     place.know(mallory)
     assert isinstance(place.ask(bob, api.GetGroupInfo(1, GROUP)), api.GroupInfo)
     assert place.rule(mallory, api.GetGroupInfo(1, GROUP)) == "group-info.member"
+    assert place.rule(mallory, api.Follow(1, GROUP, 0)) == "follow.member"
+    assert place.ask(bob, api.Follow(1, GROUP, 0)) == api.Following(1, 1)
     assert place.rule(mallory, api.GetSeal(1, GROUP, bytes(32))) == "seal.member"
     assert place.rule(bob, api.GetSeal(1, GROUP, bytes(32))) == "seal.slot"
     assert place.rule(bob, api.GetGroupInfo(1, b"no group")) == "delivery.group"
