@@ -114,6 +114,11 @@ class Roster:
         return {leaf.index: leaf for leaf in self.leaves}
 
     @cached_property
+    def _by_device(self) -> dict[Device, Leaf]:
+        # Of two leaves of one device the first one counts.
+        return {leaf.device: leaf for leaf in reversed(self.leaves)}
+
+    @cached_property
     def accounts(self) -> frozenset[AccountId]:
         """All accounts with a device in the group."""
         return frozenset(leaf.device.account for leaf in self.leaves)
@@ -131,9 +136,9 @@ class Roster:
 
     def of_device(self, device: Device) -> Leaf:
         """Return the leaf of ``device``; raises ``Denied`` when it has none."""
-        for leaf in self.leaves:
-            if leaf.device == device:
-                return leaf
+        leaf = self._by_device.get(device)
+        if leaf is not None:
+            return leaf
         raise Denied("this device is not in the group", rule="roster.device")
 
 

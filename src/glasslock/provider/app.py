@@ -192,8 +192,18 @@ class Provider:
     ) -> list[api.ProviderFrame | None]:
         """Put a device's frames into the next batch and return their answers."""
         now = self._clock.now()
-        requests = [Request(device, frame, now) for frame in frames]
-        answers, _ = await self._commits.submit(requests)
+        answers: list[api.ProviderFrame | None] = [None] * len(frames)
+        places, requests = [], []
+        for place, frame in enumerate(frames):
+            try:
+                requests.append(Request.read(device, frame, now))
+                places.append(place)
+            except WireError as error:
+                answers[place] = refused(getattr(frame, "id", 0), error)
+        if requests:
+            carried, _ = await self._commits.submit(requests)
+            for place, answer in zip(places, carried, strict=True):
+                answers[place] = answer
         return answers
 
     async def unread(self, group_id: bytes, device: Device, after: int) -> Unread:

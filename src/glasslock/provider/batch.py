@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 from glasslock.errors import (
@@ -44,7 +44,7 @@ from glasslock.runtime.sqlite import Database
 from glasslock.signing import SigningKey
 from glasslock.wire import api
 from glasslock.wire.entry import Head, device_next, handshake_digest
-from glasslock.wire.envelope import decode_envelope
+from glasslock.wire.envelope import Envelope, decode_envelope
 from glasslock.wire.policy import Policy, decode_policy_extension
 
 # Leaves of the groups, and devices, that are remembered: about 1 KiB and 200 bytes each.
@@ -52,13 +52,27 @@ GROUP_ROOM: Final = 50_000
 DEVICE_ROOM: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """A frame of a logged-in device, with when it came (unix seconds)."""
 
     device: Device
     frame: api.DeviceFrame
     now: int
+
+    @classmethod
+    def read(cls, device: Device, frame: api.DeviceFrame, now: int) -> Request:
+        """Read what can be read beside a running batch; raises ``WireError``."""
+        request = cls(device, frame, now)
+        if isinstance(frame, api.SubmitEnvelope):
+            # Its digest is kept with it: half of what an envelope costs needs no store.
+            _ = request.envelope.digest
+        return request
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """The decoded envelope of a ``SubmitEnvelope``; raises ``WireError``."""
+        return decode_envelope(getattr(self.frame, "envelope", b""))
 
 
 @dataclass(slots=True)
@@ -203,7 +217,7 @@ class Batcher:
     # -- entries --------------------------------------------------------------------------------
 
     def _envelope(self, request: Request, frame: api.SubmitEnvelope) -> None:
-        envelope = decode_envelope(frame.envelope)
+        envelope = request.envelope
         group = self._group(frame.group_id)
         line = group.line
         if not group.clean:
@@ -377,7 +391,7 @@ class Batcher:
             return
         match request.frame:
             case api.SubmitEnvelope() as frame:
-                group_id, digest = frame.group_id, decode_envelope(frame.envelope).digest
+                group_id, digest = frame.group_id, request.envelope.digest
             case api.SubmitHandshake() as frame:
                 group_id, digest = frame.group_id, handshake_digest(frame.commit)
             case _:

@@ -44,6 +44,19 @@ class Line:
     slots: Mapping[int, LeafSlot] = field(default_factory=dict)
     since: int = 0
 
+    def moved(self, head: Head, slots: Mapping[int, LeafSlot]) -> Line:
+        """Return the line after an entry that changes nothing else."""
+        return Line(
+            self.group_id,
+            self.policy,
+            self.epoch,
+            self.context,
+            self.roster,
+            head,
+            slots,
+            self.since,
+        )
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -94,16 +107,11 @@ def append_envelope(
     else:
         slot, header = _open(line, leaf, envelope, time, lookups)
         seal = take_seal(line.policy, header, envelope.opening, upload, lookups.tier1_at)
-    head = line.head.next(time, envelope.digest)
-    slots = {**line.slots, leaf.index: replace(slot, count=slot.count + 1, last=envelope.digest)}
-    return Entry(
-        EntryKind.ENVELOPE,
-        envelope.digest,
-        envelope.encode(),
-        head,
-        replace(line, head=head, slots=slots),
-        seal,
-    )
+    digest = envelope.digest
+    head = line.head.next(time, digest)
+    newest = LeafSlot(slot.epoch, slot.tau, slot.slot, slot.count + 1, digest)
+    after = line.moved(head, {**line.slots, leaf.index: newest})
+    return Entry(EntryKind.ENVELOPE, digest, envelope.encode(), head, after, seal)
 
 
 def append_commit(

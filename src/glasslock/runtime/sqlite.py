@@ -207,10 +207,10 @@ class GroupCommit(Generic[T, R]):
             bundles = [bundle for bundle, _ in batch]
             try:
                 results = await loop.run_in_executor(self._thread, self._run, bundles)
+                self._done(results)
             except Exception as error:  # noqa: BLE001 - it is handed to every caller
                 _fail(batch, error)
             else:
-                self._done(results)
                 for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():
                         future.set_result(result)

@@ -141,7 +141,7 @@ class Envelope:
     @cached_property
     def digest(self) -> bytes:
         """``D = H("envelope", header, H("sealed body", body), opening)``."""
-        return self.tombstone().digest
+        return _digest(self.header, digest(Label.SEALED_BODY, self.body), self.opening)
 
     def tombstone(self) -> Tombstone:
         """Return what a removal leaves of this envelope."""
@@ -170,8 +170,12 @@ class Tombstone:
     @cached_property
     def digest(self) -> bytes:
         """D of the envelope that this was."""
-        opening = None if self.opening is None else self.opening.value()
-        return digest(Label.ENVELOPE, self.header, self.body_digest, opening)
+        return _digest(self.header, self.body_digest, self.opening)
+
+
+def _digest(header: bytes, body_digest: bytes, opening: Opening | None) -> bytes:
+    value = None if opening is None else opening.value()
+    return digest(Label.ENVELOPE, header, body_digest, value)
 
 
 def decode_slot_header(data: bytes) -> SlotHeader:
