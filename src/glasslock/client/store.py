@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Final
 
 from glasslock.client.changes import Effects, Outgoing, Row
@@ -164,13 +163,14 @@ class Store:
             self.letters.put_read(read)
 
     def _put_rows(self, rows: Sequence[Row]) -> None:
-        # In their order: a later row may put back what an earlier one deleted.
-        for gone, run in groupby(rows, key=lambda row: row[2] is None):
-            if gone:
-                places = [(scope, key) for scope, key, _ in run]
-                self._db.executemany("DELETE FROM mls_rows WHERE scope = ? AND key = ?", places)
-            else:
-                self._db.executemany("INSERT OR REPLACE INTO mls_rows VALUES (?, ?, ?)", run)
+        # A later row may put back what an earlier one deleted, so that the last one counts. The
+        # old value goes first: its pages, a megabyte for a thousand members, take the new one.
+        last = {(scope, key): value for scope, key, value in rows}
+        self._db.executemany("DELETE FROM mls_rows WHERE scope = ? AND key = ?", last)
+        self._db.executemany(
+            "INSERT INTO mls_rows VALUES (?, ?, ?)",
+            [(*place, value) for place, value in last.items() if value is not None],
+        )
 
     def _put_states(self, effects: Effects) -> None:
         for group_id, state in effects.states.items():
