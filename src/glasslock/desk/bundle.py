@@ -15,7 +15,13 @@ from glasslock.errors import GlasslockError, VerificationError
 from glasslock.orders.manifest import CheckedManifest, GrantedSlot
 from glasslock.wire.api import KeptEntry
 from glasslock.wire.entry import EntryKind, Head
-from glasslock.wire.envelope import Envelope, Tombstone, decode_envelope, decode_tombstone
+from glasslock.wire.envelope import (
+    Envelope,
+    MessageHeader,
+    Tombstone,
+    decode_envelope,
+    decode_tombstone,
+)
 from glasslock.wire.manifest import GroupLine, ListedEntry
 
 
@@ -50,6 +56,7 @@ class Kept:
     """A granted entry as it was stored: a body, or the tombstone that a removal left."""
 
     stored: Stored
+    header: MessageHeader
     tombstone: Tombstone
     body: bytes | None = field(repr=False)
     receipt: bytes
@@ -110,8 +117,7 @@ def read_bundle(entries: Sequence[KeptEntry], checked: CheckedManifest) -> Bundl
 
 
 def _take(entry: KeptEntry, bundle: Bundle) -> None:
-    tombstone, body = _decoded(entry)
-    header = tombstone.message_header
+    header, tombstone, body = _decoded(entry)
     slot = bundle.slots.get(header.slot)
     if slot is None or slot.kept.group_id != entry.group_id:
         raise VerificationError("more was handed over than granted", rule="evidence.ungranted")
@@ -124,13 +130,14 @@ def _take(entry: KeptEntry, bundle: Bundle) -> None:
     of_slot = bundle.entries.setdefault(header.slot, {})
     if header.m in of_slot:
         raise VerificationError("a message stands twice", rule="evidence.twice")
-    of_slot[header.m] = Kept(stored, tombstone, body, entry.receipt)
+    of_slot[header.m] = Kept(stored, header, tombstone, body, entry.receipt)
 
 
-def _decoded(entry: KeptEntry) -> tuple[Tombstone, bytes | None]:
+def _decoded(entry: KeptEntry) -> tuple[MessageHeader, Tombstone, bytes | None]:
     if entry.kind == EntryKind.TOMBSTONE:
-        return decode_tombstone(entry.data), None
+        tombstone = decode_tombstone(entry.data)
+        return tombstone.message_header, tombstone, None
     if entry.kind == EntryKind.ENVELOPE:
         envelope: Envelope = decode_envelope(entry.data)
-        return envelope.tombstone(), envelope.body
+        return envelope.message_header, envelope.tombstone(), envelope.body
     raise VerificationError("only messages are evidence", rule="evidence.kind")

@@ -151,7 +151,7 @@ def _of_slot(slot: GrantedSlot, bundle: Bundle, close: Close | None) -> list[Gap
     for m in range(count):
         if m not in kept:
             after = kept.get(m + 1)
-            digest = None if after is None else after.tombstone.message_header.previous
+            digest = None if after is None else after.header.previous
             position = slot.kept.position if m == 0 else _position(line, digest)
             says = f"message {m} of its slot was not handed over"
             gaps.append(_gap(slot, position, "evidence.missing", says))

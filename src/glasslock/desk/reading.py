@@ -69,7 +69,7 @@ class _Reading:
 
     def _check(self, kept: Kept, previous: bytes | None, after: int) -> None:
         """Hold a message to its place: its number, the one before it, its slot's time."""
-        header = kept.tombstone.message_header
+        header = kept.header
         if previous is not None and header.previous != previous:
             raise VerificationError("a message names another before it", rule="message.previous")
         if kept.stored.position <= after:
@@ -81,7 +81,7 @@ class _Reading:
     def _open(self, kept: Kept, key: bytes) -> None:
         if kept.body is None:
             raise VerificationError("this message was removed", rule="message.removed")
-        header = kept.tombstone.message_header
+        header = kept.header
         opened = open_body(key, header, kept.body, self._slot.header.signer)
         receipt: bytes | None = kept.receipt
         try:

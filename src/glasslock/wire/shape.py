@@ -41,10 +41,12 @@ class Fields:
 
     def any(self) -> Value:
         """Take the next item as it is."""
-        if self._at >= len(self._items):
-            raise WireError(f"{self._what} is too short", rule="shape.count")
+        try:
+            value = self._items[self._at]
+        except IndexError:
+            raise WireError(f"{self._what} is too short", rule="shape.count") from None
         self._at += 1
-        return self._items[self._at - 1]
+        return value
 
     def uint(self, most: int = U64, least: int = 0) -> int:
         """Take an unsigned integer from ``least`` to ``most``."""
