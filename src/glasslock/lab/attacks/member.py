@@ -96,6 +96,7 @@ async def joins(world: World, rng: Random) -> Evidence:
     group, (alice, bob) = await world.talk("alice", "bob")
     await world.write(group, alice, early[0], bob)
     await alice.refresh(group)
+    await until(lambda: head_of(bob, group) == head_of(alice, group))
     unread = strings(state_of(bob, group))
     await world.write(group, alice, early[1], bob)
     carol = await world.person("carol")
