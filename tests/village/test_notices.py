@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from glasslock.cli.notice import _print_standing
 from glasslock.client import Client, NoticeReceived, Warned
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
@@ -16,6 +18,8 @@ from glasslock.orders.commitment import Facts, _hide, _key, disclose
 from glasslock.orders.ledger import sign_leaf
 from glasslock.provider.intake import LoggedCase
 from glasslock.signing import SigningKey
+from glasslock.tlog.checkpoint import verify_checkpoint
+from glasslock.tlog.quorum import QuorumFile
 from glasslock.wire import api
 from glasslock.wire.codec import encode
 from glasslock.wire.leaf import OrderLeaf, encode_leaf
@@ -23,6 +27,7 @@ from glasslock.wire.notice import Field, Letter, decode_letter
 from glasslock.wire.policy import Policy
 from tests.village.institutions import ORDERS, OrdersVillage, orders_village
 from tests.village.test_orders_intake import grant, talk
+from tests.village.test_orders_public import glasslock
 from tests.village.village import event, until, village
 
 
@@ -184,3 +189,51 @@ async def test_a_conversation_without_access_never_loads_the_law(tmp_path: Path,
         )
         out, _ = await asyncio.wait_for(process.communicate(), 30)
         assert out.decode().strip() == "[]"
+
+
+async def test_a_person_asks_the_log_how_orders_stand(tmp_path: Path) -> None:
+    async with orders_village(tmp_path) as (place, policy):
+        case, alice, bob = await ordered(place, policy)
+        (standing,) = await bob.standing()
+        assert (standing.policy, standing.origin) == (policy.digest, ORDERS)
+        assert (standing.orders, standing.disclosed, standing.overdue) == (1, (), ())
+        # Due, and nobody has told: seen by the witnesses' clocks.
+        place.clock.offset += 700
+        await place.orders_log.add(b"the time goes on")
+        (standing,) = await alice.standing()
+        assert standing.overdue == (case.index,)
+        await place.work()
+        await event(alice, NoticeReceived)
+        (standing,) = await alice.standing()
+        assert standing.disclosed == standing.letters == (case.index,)
+        assert standing.overdue == ()
+        quorum = QuorumFile.parse(policy.access.quorum if policy.access else "")
+        proven = verify_checkpoint(standing.checkpoint, quorum, origin=ORDERS)
+        assert (proven.size, proven.median_time) == (standing.size, standing.time)
+
+
+async def test_who_has_no_letter_is_told_what_that_rests_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with orders_village(tmp_path) as (place, policy):
+        await ordered(place, policy)
+        carol = await place.people.person("carol")
+        await carol.close()
+        code, out = await glasslock("notice", "status", carol._folder)
+        assert code == 0
+        assert "1 orders, 0 disclosed, 0 overdue, 0 told to you" in out
+        assert "no opening concerning you is told or overdue up to" in out
+        assert "rests on" not in out
+        code, out = await glasslock("notice", "status", carol._folder, "--json")
+        (line,) = json.loads(out)
+        assert (code, line["policy"], line["overdue"]) == (0, policy.digest.hex(), [])
+        assert line["checkpoint"].startswith(ORDERS)
+        carol = await place.people.restart(carol)
+        place.clock.offset += 700
+        await place.work()
+        (standing,) = await carol.standing()
+        assert (len(standing.disclosed), standing.letters, standing.overdue) == (1, (), ())
+        _print_standing(standing)
+        assert "rests on the keyholders" in capsys.readouterr().out
+        _print_standing(replace(standing, overdue=(7,)))
+        assert "OVERDUE, and nobody says whose: orders 7" in capsys.readouterr().out

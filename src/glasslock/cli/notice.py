@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from glasslock.cli import output
 from glasslock.cli.agent import notice_line
 from glasslock.cli.client import SEND_SECONDS, Folder, PassphraseFile, opened
 from glasslock.cli.log import AsJson, Origin, Quorum, read_log
-from glasslock.client import Notice
+from glasslock.client import Notice, Standing
 from glasslock.client.notices import replay, verify_letter
 from glasslock.errors import StateError
 from glasslock.runtime.files import read_limited, write_atomic
@@ -46,6 +47,52 @@ def list_(folder: Folder, *, json: AsJson = False, passphrase_file: PassphraseFi
             )
 
     output.run(work)
+
+
+@app.command()
+def status(folder: Folder, *, json: AsJson = False, passphrase_file: PassphraseFile = None) -> int:
+    """Read the logs of orders to their ends: what is disclosed, overdue, and told to you.
+
+    In JSON, each has the checkpoint that proves how far it was read, and when it was seen.
+    """
+
+    async def work() -> list[Standing]:
+        async with opened(folder, passphrase_file) as client:
+            await client.caught_up(SEND_SECONDS)
+            await client.check_notices()
+            return await client.standing()
+
+    found = output.run(work)
+    if json:
+        output.data([_standing_line(each) for each in found], as_json=True)
+    for each in () if json else found:
+        _print_standing(each)
+    return output.EXIT_CODES["findings" if any(each.overdue for each in found) else "ok"][0]
+
+
+def _standing_line(standing: Standing) -> dict[str, Any]:
+    line = asdict(standing)
+    return line | {"policy": standing.policy.hex(), "checkpoint": standing.checkpoint.decode()}
+
+
+def _print_standing(standing: Standing) -> None:
+    date = _date(standing.time)
+    output.data(f"{standing.origin}: {standing.size} entries, as its witnesses saw it on {date}")
+    told, due = len(standing.letters), len(standing.overdue)
+    output.data(
+        f"  {standing.orders} orders, {len(standing.disclosed)} disclosed, {due} overdue,"
+        f" {told} told to you"
+    )
+    if due:
+        places = ", ".join(map(str, standing.overdue))
+        output.data(f"  OVERDUE, and nobody says whose: orders {places}")
+    if not told and not due:
+        output.data(f"  no opening concerning you is told or overdue up to {date}")
+    if len(standing.disclosed) > told:
+        output.data(
+            "  a disclosure hides whose order it was: that no letter came rests on the keyholders,"
+            " the desk and the provider"
+        )
 
 
 @app.command()

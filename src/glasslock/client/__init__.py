@@ -15,6 +15,7 @@ from glasslock.client.events import (
     PolicyChanged,
     PolicyProposed,
     Reached,
+    Standing,
     Warned,
 )
 from glasslock.client.store import Message
@@ -37,5 +38,6 @@ __all__ = [
     "PolicyChanged",
     "PolicyProposed",
     "Reached",
+    "Standing",
     "Warned",
 ]

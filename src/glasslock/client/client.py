@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from glasslock.client import enrolment
 from glasslock.client.enrolment import Approval, LinkRequest
-from glasslock.client.events import Event, Notice
+from glasslock.client.events import Event, Notice, Standing
 from glasslock.client.running import Running, ask_provider
 from glasslock.client.schema import MIGRATIONS
 from glasslock.client.session import Session
@@ -292,6 +292,18 @@ class Client:
             if (kept.number, kept.state) == (number, "verified"):
                 return kept.data
         raise StateError("there is no such notice", rule="client.notice")
+
+    async def standing(self) -> list[Standing]:
+        """Return how orders stand by the log of every known policy, read to its end and verified.
+
+        A disclosure does not say whose order it was: that a person has no letter rests on the
+        keyholders, the desk and the provider, each of which hands letters in.
+
+        Raises:
+            TransportError: a log cannot be reached.
+            VerificationError: a log does not hold.
+        """
+        return await self._running.noticing.standing(self.notices())
 
     async def check_notices(self) -> None:
         """Judge the letters that wait by what their logs show now."""

@@ -140,6 +140,26 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What an orders log shows to a person who asks about herself; times are unix seconds.
+
+    The log was read whole to ``size`` entries, which a quorum saw at ``time``: ``checkpoint`` is
+    their signed word. ``disclosed`` and ``overdue`` are orders by the index of their leaf,
+    ``letters`` those of them of which a letter to this person was verified.
+    """
+
+    policy: bytes
+    origin: str
+    size: int
+    time: int
+    orders: int
+    disclosed: tuple[int, ...]
+    overdue: tuple[int, ...]
+    letters: tuple[int, ...]
+    checkpoint: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeReceived:
     """A letter about an order that opened messages of this person, verified against its log."""
 

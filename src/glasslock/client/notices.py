@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from glasslock.client.events import Notice, Reached
+from glasslock.client.events import Notice, Reached, Standing
 from glasslock.errors import StateError, VerificationError
 from glasslock.orders.commitment import check_disclosure, persons_in
 from glasslock.orders.ledger import Ledger
+from glasslock.tlog.checkpoint import VerifiedCheckpoint
 from glasslock.wire.codec import Value, decode
 from glasslock.wire.notice import Field, Letter, decode_letter
 from glasslock.wire.policy import Policy
@@ -38,6 +39,25 @@ def replay(entries: Iterable[tuple[int, int, bytes]]) -> Ledger:
     for index, time, entry in entries:
         ledger.add(entry, index, time)
     return ledger
+
+
+def standing(
+    policy: Policy, checkpoint: VerifiedCheckpoint, ledger: Ledger, letters: Iterable[Notice]
+) -> Standing:
+    """Return how orders under ``policy`` stand by its log, read whole to ``checkpoint``."""
+    ledger.seen(checkpoint.median_time)
+    orders = ledger.orders.values()
+    return Standing(
+        policy.digest,
+        checkpoint.origin,
+        checkpoint.size,
+        checkpoint.median_time,
+        len(orders),
+        tuple(each.index for each in orders if each.disclosed is not None),
+        tuple(each.index for each in orders if ledger.overdue(each)),
+        tuple(sorted(each.index for each in letters if each.policy == policy.digest)),
+        checkpoint.note,
+    )
 
 
 def policy_of(letter: Letter, known: Mapping[bytes, Policy]) -> Policy:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from glasslock.client.changes import Effects, LetterState, OrdersRead
-from glasslock.client.events import NoticeReceived, Warned
+from glasslock.client.events import Notice, NoticeReceived, Standing, Warned
 from glasslock.client.letters import KeptLetter, Letters
 from glasslock.errors import GlasslockError, TransportError, VerificationError, WireError
 from glasslock.runtime.clock import Clock
@@ -65,6 +65,26 @@ class Noticing:
         async with self._judging:
             self._new.clear()
             await self._check()
+
+    async def standing(self, letters: Sequence[Notice]) -> list[Standing]:
+        """Return how orders stand under every known policy; ``letters`` are verified ones.
+
+        Raises:
+            TransportError: a log cannot be reached.
+            VerificationError: a log does not hold; nothing new of it is used.
+        """
+        from glasslock.client import notices  # noqa: PLC0415 - `none` never loads the law
+
+        found = []
+        for policy in self._policies().values():
+            if policy.access is None:
+                continue
+            async with self._judging:
+                replica = await self._read(policy, notices.concerns_letters)
+            ledger = notices.replay(self._letters.entries(policy.digest))
+            if replica.log.checkpoint is not None:
+                found.append(notices.standing(policy, replica.log.checkpoint, ledger, letters))
+        return found
 
     async def _check(self) -> None:
         for letter in self._letters.pending():
