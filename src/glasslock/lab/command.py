@@ -57,7 +57,10 @@ def run(
     if html is not None:
         html.write_bytes(as_page(facts))
     seconds = time.monotonic() - begin
-    output.data(f"lab: {facts['held']} of {facts['total']} attacks as expected ({seconds:.0f} s)")
+    held, total, lost = facts["held"], facts["total"], facts["lost"]
+    output.data(
+        f"lab: {held} of {total} attacks as expected, {lost} of them lost ({seconds:.0f} s)"
+    )
     return output.EXIT_CODES["ok" if facts["held"] == facts["total"] else "error"][0]
 
 

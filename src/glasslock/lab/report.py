@@ -16,7 +16,8 @@ def as_facts(scenarios: Sequence[Scenario], results: Sequence[Result], seed: int
     """Return the report as plain values, without times."""
     rows = [_row(each, result) for each, result in zip(scenarios, results, strict=True)]
     held = sum(row["held"] for row in rows)
-    return {"seed": seed, "scenarios": rows, "held": held, "total": len(rows)}
+    lost = sum(bool(row["gains"]) for row in rows)
+    return {"seed": seed, "scenarios": rows, "held": held, "lost": lost, "total": len(rows)}
 
 
 def as_json(facts: dict[str, Any]) -> bytes:

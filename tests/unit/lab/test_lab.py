@@ -84,6 +84,10 @@ def test_glasslock_loses_where_it_says_so() -> None:
     lost = {each.id for each in ALL if each.expected.outcome == Outcome.SUCCEEDS}
     assert {"quorum-colluding", "sender-encrypts-inside"} <= lost
     assert all(each.expected.gains for each in ALL if each.id in lost)
+    (scenario,) = chosen(["quorum-colluding"])
+    facts = as_facts([scenario], [run_one(scenario, 7)], 7)
+    assert (facts["held"], facts["lost"]) == (1, 1)
+    assert "as expected: LOST" in as_page(facts).decode()
 
 
 @pytest.mark.parametrize("name", FAST)
