@@ -22,6 +22,7 @@ from glasslock.provider.orders_app import WORK_SECONDS, OrdersApp
 from glasslock.provider.schema import MIGRATIONS
 from glasslock.provider.store import Store, Unread
 from glasslock.runtime.clock import Clock, SystemClock
+from glasslock.runtime.commits import GroupCommit
 from glasslock.runtime.files import private_folder, read_limited
 from glasslock.runtime.http import HttpClient, fetch
 from glasslock.runtime.keys import load_or_create_seed
@@ -36,7 +37,7 @@ from glasslock.runtime.server import (
     run_service,
 )
 from glasslock.runtime.service import bind, every
-from glasslock.runtime.sqlite import Database, GroupCommit, WritePoint, no_point
+from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.sealing.book import check_policy
 from glasslock.signing import SigningKey
 from glasslock.tlog.follow import Replica, TrustedLog

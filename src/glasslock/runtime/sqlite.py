@@ -7,16 +7,13 @@ crash test gives one that ends the process, so that no write point can be forgot
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import sqlcipher3.dbapi2 as sqlcipher
 
@@ -27,9 +24,6 @@ Row = tuple[Any, ...]
 Connection: TypeAlias = Any
 Cursor: TypeAlias = Any
 WritePoint = Callable[[str], None]
-T = TypeVar("T")
-R = TypeVar("R")
-S = TypeVar("S")
 
 KEY_SIZE: Final = 32
 _BUSY_SECONDS: Final = 5.0
@@ -158,76 +152,6 @@ class Database:
                     if statement.strip():
                         self.execute(statement)
                 self.execute(f"PRAGMA user_version = {number}")
-
-
-class GroupCommit(Generic[T, R]):
-    """Collects bundles while a batch runs, and runs them as the next one in one worker thread.
-
-    ``run`` takes the bundles of a batch, in the order in which they came, and returns one result
-    for each, or raises for all of them. ``done`` sees the results before anybody who waits does,
-    and batch after batch, whether or not somebody still waits.
-    """
-
-    def __init__(
-        self,
-        run: Callable[[Sequence[Sequence[T]]], Sequence[R]],
-        limit: int,
-        done: Callable[[Sequence[R]], None],
-    ) -> None:
-        """Batch calls of ``run``: no more bundles once they hold ``limit`` items."""
-        self._run = run
-        self._limit = limit
-        self._done = done
-        self._waiting: deque[tuple[Sequence[T], asyncio.Future[R]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-
-    async def submit(self, bundle: Sequence[T]) -> R:
-        """Return the result of ``bundle`` once its batch is durable; raises what ``run`` raised."""
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((bundle, future))
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._drain())
-        return await future
-
-    async def call(self, work: Callable[[], S]) -> S:
-        """Run ``work`` in the worker thread, between batches."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    async def close(self) -> None:
-        """Finish what waits, then stop the thread."""
-        while self._worker is not None:
-            await asyncio.wait([self._worker])
-        self._thread.shutdown()
-
-    async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch = self._next()
-            bundles = [bundle for bundle, _ in batch]
-            try:
-                results = await loop.run_in_executor(self._thread, self._run, bundles)
-                self._done(results)
-            except Exception as error:  # noqa: BLE001 - it is handed to every caller
-                _fail(batch, error)
-            else:
-                for (_, future), result in zip(batch, results, strict=True):
-                    if not future.done():
-                        future.set_result(result)
-        self._worker = None
-
-    def _next(self) -> list[tuple[Sequence[T], asyncio.Future[R]]]:
-        batch, size = [], 0
-        while self._waiting and size < self._limit:
-            batch.append(self._waiting.popleft())
-            size += len(batch[-1][0])
-        return batch
-
-
-def _fail(batch: Sequence[tuple[object, asyncio.Future[Any]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
 
 
 def _connect(path: Path, key: bytes | None) -> Connection:
