@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
 from glasslock.lab.running import Result
 from glasslock.lab.scenario import Scenario
@@ -26,7 +26,11 @@ def as_json(facts: dict[str, Any]) -> bytes:
 
 
 def as_page(facts: dict[str, Any]) -> bytes:
-    """Return the report as one HTML page that fetches nothing and runs nothing."""
+    """Return the report as one HTML page that fetches nothing and runs nothing.
+
+    Raises:
+        ValueError: something is missing in ``facts``.
+    """
     environment = Environment(
         loader=PackageLoader("glasslock.lab", "."),
         autoescape=True,
@@ -34,7 +38,10 @@ def as_page(facts: dict[str, Any]) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(facts).encode()
+    try:
+        return environment.get_template("report.html").render(facts).encode()
+    except UndefinedError as error:
+        raise ValueError(f"no report: {error}") from error
 
 
 def _row(scenario: Scenario, result: Result) -> dict[str, Any]:

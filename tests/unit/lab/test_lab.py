@@ -133,6 +133,12 @@ def test_the_page_fetches_nothing_and_escapes() -> None:
     assert "https:" not in page
 
 
+@pytest.mark.parametrize("facts", [{}, {"seed": 1, "scenarios": [{}]}])
+def test_what_is_no_report_makes_no_page(facts: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="no report"):
+        as_page(facts)
+
+
 def test_an_attackers_own_interpolation() -> None:
     assert (times(0x57, 0x83), times(0x57, 0x13)) == (0xC1, 0xFE)
     assert all(times(over(1, x), x) == 1 for x in range(1, 256))

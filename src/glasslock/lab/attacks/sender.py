@@ -43,8 +43,9 @@ def _wrong_seals(rng: Random, seats: int) -> list[Maker]:
     return makers
 
 
-def _all_noted(readers: list[Client], group: bytes, count: int) -> bool:
-    return all(len(reader.records(group)) >= count for reader in readers)
+def _all_judged(readers: list[Client], group: bytes, count: int) -> bool:
+    """Say whether each reader has shown or refused as many entries."""
+    return all(len(each.records(group)) + len(read_by(each, group)) >= count for each in readers)
 
 
 async def wrong_seal(world: World, rng: Random) -> Evidence:
@@ -56,7 +57,7 @@ async def wrong_seal(world: World, rng: Random) -> Evidence:
     for number, make in enumerate(makers, 1):
         modified.modified(mallory, group, make=make)
         await mallory.send(group, hidden)
-        await until(partial(_all_noted, readers, group, number))
+        await until(partial(_all_judged, readers, group, number))
         world.clock.offset += world.policy.clocks.slot_seconds
     modified.modified(mallory, group)
     await world.write(group, mallory, honest, *readers)
@@ -82,7 +83,7 @@ async def other_key(world: World, rng: Random) -> Evidence:
 
     modified.modified(mallory, group, make_message=make_message)
     await mallory.send(group, hidden)
-    await until(partial(_all_noted, [bob], group, 1))
+    await until(partial(_all_judged, [bob], group, 1))
     modified.modified(mallory, group)
     world.clock.offset += world.policy.clocks.slot_seconds
     await world.write(group, mallory, honest, bob)
