@@ -72,4 +72,7 @@ MIGRATIONS: Final = (
         PRIMARY KEY (policy, idx)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE INDEX messages_group ON messages (group_id);
+    """,
 )

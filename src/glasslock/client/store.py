@@ -28,9 +28,8 @@ from glasslock.wire.policy import Policy, decode_policy
 from glasslock.wire.shape import DIGEST, Fields
 
 DEVICE_SCOPE: Final = b""
-# Said as in the schema, so that the index of what is not settled serves: a start costs what waits,
-# and not all that was ever written.
-_INDEXED: Final = "state IN ('queued', 'sent', 'accepted')"
+# By the index of what is not settled: a start costs what waits, and not all that was ever written.
+_WAITING: Final = "messages INDEXED BY messages_state WHERE state IN ('queued', 'sent', 'accepted')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +323,8 @@ class Store:
 
     def _drafts(self, group_id: bytes, state: str) -> Iterator[tuple[int, Draft]]:
         rows = self._db.all(
-            f"SELECT number, content, audience FROM messages"  # noqa: S608 - ours
-            f" WHERE {_INDEXED} AND state = ? AND group_id = ? ORDER BY number",
+            f"SELECT number, content, audience FROM {_WAITING}"  # noqa: S608 - ours
+            " AND state = ? AND group_id = ? ORDER BY number",
             (state, group_id),
         )
         for number, content, audience in rows:
@@ -334,9 +333,9 @@ class Store:
     def _unread(self, state: GroupState) -> Iterator[tuple[bytes, int | None]]:
         # Own envelopes that have not come back on the line.
         yield from self._db.all(
-            f"SELECT digest, position FROM messages"  # noqa: S608 - ours
-            f" WHERE {_INDEXED} AND state = 'sent' AND group_id = ? AND digest IS NOT NULL"
-            " UNION ALL SELECT digest, position FROM messages"
+            f"SELECT digest, position FROM {_WAITING}"  # noqa: S608 - ours
+            " AND state = 'sent' AND group_id = ? AND digest IS NOT NULL"
+            " UNION ALL SELECT digest, position FROM messages INDEXED BY messages_place"
             " WHERE group_id = ? AND position > ? AND digest IS NOT NULL",
             (state.group_id, state.group_id, state.head.position),
         )
