@@ -33,6 +33,7 @@ SHELLS = {
     "noticing.py",
     "orders_app.py",
     "store.py",
+    "quorums.py",
     "running.py",
     "witnesses.py",
 }

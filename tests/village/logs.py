@@ -41,6 +41,8 @@ class LogVillage:
     witnesses: list[Serving] = field(default_factory=list)
     log: Serving | None = None
     server: LogServer | None = None
+    also: list[Path] = field(default_factory=list)
+    retired: list[Serving] = field(default_factory=list)
     _keys: list[str] = field(default_factory=list)
     _rounds: asyncio.Task[None] | None = None
 
@@ -67,6 +69,7 @@ class LogVillage:
             witnesses,
             3,
             [SUBMITTER.public.hex()],
+            self.also,
             batch_seconds=0.02,
             heartbeat_seconds=3_600,
         )
@@ -75,11 +78,17 @@ class LogVillage:
     async def start_witness(self, number: int) -> None:
         """Start a witness on the port that the log knows."""
         keys = (self.folder / "log" / "vkey").read_text(encoding="ascii").split()
-        config = WitnessConfig(
-            self.folder / f"w{number}", f"w{number}.test", [LogSettings(self.origin, keys)]
-        )
+        name = f"w{number}" + ("new" if (self.folder / f"w{number}new").exists() else "")
+        config = WitnessConfig(self.folder / name, f"{name}.test", [LogSettings(self.origin, keys)])
         witness = Witness(config, self.clock)
         await self.witnesses[number].start(build_app(witness.routes(), witness.close))
+
+    def replace_witness(self, number: int) -> None:
+        """Put a new witness in one's place, to be started; the old one goes on at its address."""
+        self.retired.append(self.witnesses[number])
+        self.witnesses[number] = Serving(bind("127.0.0.1", 0))
+        config = WitnessConfig(self.folder / f"w{number}new", f"w{number}new.test")
+        self._keys[number] = Witness(config, self.clock).vkey
 
     async def start_log(self) -> None:
         """Start the log, which answers on one port for life."""
@@ -110,7 +119,7 @@ class LogVillage:
         """Stop everything."""
         if self.server is not None:
             await self.stop_log()
-        await asyncio.gather(*(witness.stop() for witness in self.witnesses))
+        await asyncio.gather(*(each.stop() for each in (*self.witnesses, *self.retired)))
 
     @property
     def url(self) -> str:

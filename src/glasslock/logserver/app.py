@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,6 +23,7 @@ from glasslock.errors import (
 )
 from glasslock.logserver.config import LogConfig
 from glasslock.logserver.keys import load_signers
+from glasslock.logserver.quorums import load_quorums
 from glasslock.logserver.sequencer import Tree, files
 from glasslock.logserver.store import Store
 from glasslock.logserver.witnesses import Witnesses
@@ -33,14 +34,12 @@ from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app, r
 from glasslock.runtime.service import bind, every
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.tlog.checkpoint import (
-    VerifiedCheckpoint,
     add_signatures,
     read_head,
     sign_head,
     verify_checkpoint,
 )
-from glasslock.tlog.note import Signer, Verifier
-from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
+from glasslock.tlog.quorum import QuorumFile
 from glasslock.tlog.reader import MAX_HISTORY, encode_history
 from glasslock.tlog.submission import MAX_SUBMISSION, Submission, decode_submission
 from glasslock.tlog.tile import TILE_WIDTH, parse_path
@@ -71,7 +70,7 @@ class LogServer:
         self._clock = clock
         self._signers = load_signers(folder, config.origin)
         self._store = Store(folder, point)
-        self._quorum = _quorum(config, self._signers)
+        self._quorums = load_quorums(config, self._signers)
         self._submitters = _submitters(config)
         self._tree = Tree(self._store.entries(0, self._store.size()))
         self._waiting: dict[bytes, asyncio.Future[int]] = {}
@@ -81,7 +80,7 @@ class LogServer:
         self._broken: LogInconsistent | None = None
         self._changed = asyncio.Condition()
         self._published, self._last = self._repair()
-        self._witnesses = Witnesses(self._quorum, config.origin, self._store.cosigned())
+        self._witnesses = Witnesses(self._quorums, self._signers, self._store.cosigned())
         vkeys = "".join(f"{each.vkey}\n" for each in self._signers)
         write_atomic(folder / "vkey", vkeys.encode(), 0o644)
 
@@ -103,12 +102,12 @@ class LogServer:
     @property
     def set_back(self) -> int:
         """How many witnesses have forgotten what they signed; they are not asked any more."""
-        return len(self._witnesses.set_back)
+        return self._witnesses.set_back
 
     @property
     def quorum(self) -> QuorumFile:
         """The quorum file that this log's readers need."""
-        return self._quorum
+        return self._quorums[0]
 
     def routes(self) -> list[HttpRoute]:
         """Return what the log serves: submissions, and the files any web server could."""
@@ -261,10 +260,8 @@ class LogServer:
         self._store.put_head(size, root)
         self._write_files(size)
         head = TreeHead(self._config.origin, size, root)
-        checkpoint = await self._cosigned(head)
-        names = {name for name, _ in checkpoint.times}
-        keys = [each.verifier.key for each in self._quorum.witnesses if each.name in names]
-        self._store.publish(size, checkpoint.note, keys)
+        note, witnesses = await self._cosigned(head)
+        self._store.publish(size, note, witnesses)
         async with self._changed:
             self._published = size
             self._changed.notify_all()
@@ -274,13 +271,20 @@ class LogServer:
         first = old // TILE_WIDTH * TILE_WIDTH
         self._store.put_files(files(self._tree, old, size, self._store.entries(first, size)))
 
-    async def _cosigned(self, head: TreeHead) -> VerifiedCheckpoint:
-        """Return the checkpoint with a quorum of cosignatures; raises ``QuorumNotMet``."""
+    async def _cosigned(self, head: TreeHead) -> tuple[bytes, list[bytes]]:
+        """Return the note that every quorum file is content with, and the keys of who cosigned.
+
+        Raises:
+            LogInconsistent: a witness has seen what this log does not have.
+            QuorumNotMet: too few have cosigned.
+        """
         await self._witnesses.compare(self._tree)
         signed = sign_head(head, self._signers)
         lines = await self._witnesses.cosignatures(signed, head, self._tree)
-        note = add_signatures(signed, lines)
-        return verify_checkpoint(note, self._quorum, origin=head.origin, now=self._clock.now())
+        note = add_signatures(signed, lines.values())
+        for quorum in self._quorums:
+            verify_checkpoint(note, quorum, origin=head.origin, now=self._clock.now())
+        return note, list(lines)
 
 
 def _settle(place: asyncio.Future[int], outcome: int | Exception) -> None:
@@ -292,15 +296,6 @@ def _settle(place: asyncio.Future[int], outcome: int | Exception) -> None:
         place.exception()
     else:
         place.set_result(outcome)
-
-
-def _quorum(config: LogConfig, signers: Iterable[Signer]) -> QuorumFile:
-    try:
-        witnesses = [WitnessKey(w.name, Verifier.parse(w.key), w.url) for w in config.witnesses]
-        keys = [LogKey(each.verifier) for each in signers]
-        return QuorumFile.of(keys, witnesses, config.needed)
-    except GlasslockError as error:
-        raise ConfigError(f"the witnesses make no quorum: {error}", rule="log.witnesses") from error
 
 
 def _submitters(config: LogConfig) -> frozenset[bytes]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from glasslock.errors import GlasslockError, LogInconsistent, TransportError, WireError
 from glasslock.logserver.sequencer import Tree
 from glasslock.runtime.http import HttpClient
 from glasslock.tlog.checkpoint import add_signatures, read_head
-from glasslock.tlog.note import SignatureLine, Verifier, open_note, parse_signatures
+from glasslock.tlog.note import SignatureLine, Signer, Verifier, open_note, parse_signatures
 from glasslock.tlog.quorum import QuorumFile, WitnessKey
 from glasslock.tlog.treehead import TreeHead
 from glasslock.tlog.witnessing import ADD_CHECKPOINT, format_witness_request, parse_size
@@ -24,23 +25,54 @@ _OK: Final = 200
 _OTHER_SIZE: Final = 409
 
 
-class Witnesses:
-    """The witnesses of the log ``origin``."""
+@dataclass
+class _Asked:
+    """A witness, what it has ``signed`` and what it holds (``seen``), both as sizes."""
 
-    def __init__(self, quorum: QuorumFile, origin: str, cosigned: Mapping[bytes, int]) -> None:
-        """Know them by ``quorum``; ``cosigned`` is the size that each has signed, by its key."""
-        self._keys = quorum.log_keys(origin)
-        self._path = f"/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
-        self._witnesses = [(each, HttpClient(each.url or "")) for each in quorum.witnesses]
-        self._signed = {w.name: cosigned.get(w.verifier.key, 0) for w in quorum.witnesses}
-        self._seen = dict(self._signed)
-        self.set_back: set[str] = set()
-        self._compared: set[str] = set()
+    witness: WitnessKey
+    client: HttpClient
+    signed: int
+    seen: int
+    compared: bool = False
+    set_back: bool = False
+
+    def know(self, size: int) -> None:
+        """Take note of what it holds; that may not be less than it has signed."""
+        self.seen = size
+        if size < self.signed:
+            self.set_back = True
+
+
+class Witnesses:
+    """Everybody whom any of the quorum files of a log names, each by its key."""
+
+    def __init__(
+        self,
+        quorums: Sequence[QuorumFile],
+        signers: Sequence[Signer],
+        cosigned: Mapping[bytes, int],
+    ) -> None:
+        """Know them; ``cosigned`` is the size that each has signed, by its key."""
+        self._keys = [each.verifier for each in signers]
+        self._origin = signers[0].name
+        self._path = f"/{hashlib.sha256(self._origin.encode()).hexdigest()}/checkpoint"
+        # Of a witness in several files the first counts: the log's own knows its address.
+        known = {w.verifier.key: w for quorum in reversed(quorums) for w in quorum.witnesses}
+        self._asked = [
+            _Asked(witness, HttpClient(witness.url or ""), size, size)
+            for key, witness in known.items()
+            for size in [cosigned.get(key, 0)]
+        ]
+
+    @property
+    def set_back(self) -> int:
+        """How many have forgotten what they signed; they are not asked any more."""
+        return sum(each.set_back for each in self._asked)
 
     async def close(self) -> None:
         """Close connections."""
-        for _, client in self._witnesses:
-            await client.close()
+        for each in self._asked:
+            await each.client.close()
 
     async def compare(self, tree: Tree) -> None:
         """Read what each witness has seen of this log, unless that was done before.
@@ -51,17 +83,12 @@ class Witnesses:
         Raises:
             LogInconsistent: one has seen what ``tree`` does not have, under this log's signature.
         """
-        await asyncio.gather(
-            *(
-                self._compare(each, client, tree)
-                for each, client in self._witnesses
-                if each.name not in self._compared
-            )
-        )
+        new = [each for each in self._asked if not each.compared]
+        await asyncio.gather(*(self._compare(each, tree) for each in new))
 
-    async def _compare(self, witness: WitnessKey, client: HttpClient, tree: Tree) -> None:
+    async def _compare(self, asked: _Asked, tree: Tree) -> None:
         try:
-            status, note = await client.exchange("GET", self._path)
+            status, note = await asked.client.exchange("GET", self._path)
         except TransportError:
             return
         # One that has no such page, or shows what this log has not signed, accuses nobody: if it
@@ -70,17 +97,11 @@ class Witnesses:
         if head is not None:
             if head.size > tree.size or tree.root(head.size) != head.root:
                 raise LogInconsistent(
-                    f"the witness {witness.name} has seen what this log does not have",
+                    f"the witness {asked.witness.name} has seen what this log does not have",
                     rule="log.restored",
                 )
-            self._know(witness.name, head.size)
-        self._compared.add(witness.name)
-
-    def _know(self, name: str, size: int) -> None:
-        """Take note of what a witness holds; it may not be less than it has signed."""
-        self._seen[name] = size
-        if size < self._signed[name]:
-            self.set_back.add(name)
+            asked.know(head.size)
+        asked.compared = True
 
     def _own_head(self, note: bytes) -> TreeHead | None:
         try:
@@ -88,52 +109,48 @@ class Witnesses:
             signed = open_note(parsed, self._keys)
         except GlasslockError:
             return None
-        return head if signed and head.origin == self._keys[0].name else None
+        return head if signed and head.origin == self._origin else None
 
-    async def cosignatures(self, note: bytes, head: TreeHead, tree: Tree) -> list[SignatureLine]:
-        """Ask all compared witnesses to sign ``note``, which is of ``head``; returns their lines.
+    async def cosignatures(
+        self, note: bytes, head: TreeHead, tree: Tree
+    ) -> dict[bytes, SignatureLine]:
+        """Ask all compared witnesses to sign ``note``, which is of ``head``.
+
+        Returns:
+            The line of each that signed, by its key.
 
         Raises:
             LogInconsistent: one has seen a larger log.
         """
-        answers = await asyncio.gather(
-            *(
-                self._ask(each, client, note, head, tree)
-                for each, client in self._witnesses
-                if each.name in self._compared - self.set_back
-            )
-        )
-        return _found(answers)
+        able = [each for each in self._asked if each.compared and not each.set_back]
+        lines = await asyncio.gather(*(_ask(each, note, head, tree) for each in able))
+        pairs = zip(able, lines, strict=True)
+        return {each.witness.verifier.key: line for each, line in pairs if line is not None}
 
-    async def _ask(
-        self, witness: WitnessKey, client: HttpClient, note: bytes, head: TreeHead, tree: Tree
-    ) -> SignatureLine | None:
-        """Ask one witness, once more when it has seen another size; None when it does not sign."""
-        name, old = witness.name, min(self._seen[witness.name], head.size)
-        try:
-            for _ in range(2):
-                body = format_witness_request(old, tree.consistency(old, head.size), note)
-                status, answer = await client.exchange("POST", ADD_CHECKPOINT, body)
-                if status != _OTHER_SIZE:
-                    break
-                old = parse_size(answer)
-                if old > head.size:
-                    raise LogInconsistent("a witness is ahead of this log", rule="log.restored")
-                self._know(name, old)
-                if name in self.set_back:
-                    return None
-            if status != _OK:
+
+async def _ask(asked: _Asked, note: bytes, head: TreeHead, tree: Tree) -> SignatureLine | None:
+    """Ask one witness, once more when it has seen another size; None when it does not sign."""
+    old = min(asked.seen, head.size)
+    try:
+        for _ in range(2):
+            body = format_witness_request(old, tree.consistency(old, head.size), note)
+            status, answer = await asked.client.exchange("POST", ADD_CHECKPOINT, body)
+            if status != _OTHER_SIZE:
+                break
+            old = parse_size(answer)
+            if old > head.size:
+                raise LogInconsistent("a witness is ahead of this log", rule="log.restored")
+            asked.know(old)
+            if asked.set_back:
                 return None
-            line = _own_line(answer, witness.verifier, note)
-        except (TransportError, WireError):
+        if status != _OK:
             return None
-        if line is not None:
-            self._seen[name] = self._signed[name] = head.size
-        return line
-
-
-def _found(answers: Iterable[SignatureLine | None]) -> list[SignatureLine]:
-    return [line for line in answers if line is not None]
+        line = _own_line(answer, asked.witness.verifier, note)
+    except (TransportError, WireError):
+        return None
+    if line is not None:
+        asked.seen = asked.signed = head.size
+    return line
 
 
 def _own_line(answer: bytes, verifier: Verifier, note: bytes) -> SignatureLine | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Final
 
-from glasslock.errors import NotFound, WireError
+from glasslock.errors import BadSignature, LogInconsistent, NotFound, QuorumNotMet, WireError
 from glasslock.tlog.checkpoint import read_head
 from glasslock.tlog.follow import Replica
 from glasslock.tlog.note import MAX_NOTE
@@ -25,6 +25,9 @@ from glasslock.tlog.tile import TILE_WIDTH, Bundle, decode_bundle
 CHECKPOINT: Final = "checkpoint"
 HISTORY: Final = "history"
 MAX_HISTORY: Final = 200
+
+# Nobody whom the file names has signed falsely: too few of them have signed at all.
+_OTHERS: Final = frozenset({"quorum.short", "checkpoint.unsigned"})
 
 Steps = Generator[str, bytes, tuple[Replica, list[LoggedEntry]]]
 
@@ -60,23 +63,39 @@ def catch_up(replica: Replica, now: int | None) -> Steps:
     """Read on from ``replica``; ``now`` is POSIX seconds, for the freshness of witness times.
 
     Raises:
-        VerificationError, LogInconsistent, QuorumNotMet: as ``Replica.extend``.
+        VerificationError, LogInconsistent, QuorumNotMet: as ``Replica.extend``, but for notes of
+            the history that were signed under an older quorum file: those are passed over.
         WireError: what came is malformed.
     """
     found: list[LoggedEntry] = []
-    while True:
-        notes = yield from _history(replica.size)
-        if not notes:
-            break
+    seen = replica.size
+    while notes := (yield from _history(seen)):
         for note in notes:
-            entries = yield from _entries(replica.size, read_head(note)[1].size)
-            replica, logged = replica.extend(note, entries, None)
+            seen, before = read_head(note)[1].size, seen
+            if seen <= before:
+                raise LogInconsistent("a history goes forward only", rule="log.history")
+            entries = yield from _entries(replica.size, seen)
+            try:
+                replica, logged = replica.extend(note, entries, None)
+            except (QuorumNotMet, BadSignature) as error:
+                _pass_over(error)
+                continue
             found.extend(logged)
     # The newest note may be a later cosignature of the same size: it tells how fresh the log is.
     newest = yield CHECKPOINT
     entries = yield from _entries(replica.size, read_head(newest)[1].size)
     replica, logged = replica.extend(newest, entries, now)
     return replica, found + list(logged)
+
+
+def _pass_over(error: QuorumNotMet | BadSignature) -> None:
+    """Let a note go that others signed before this quorum file was; raises every other failure.
+
+    The entries below it are as old as the next note that holds. A log that has no such note shows
+    nothing.
+    """
+    if error.rule not in _OTHERS:
+        raise error
 
 
 def _history(size: int) -> Generator[str, bytes, list[bytes]]:

@@ -1,0 +1,117 @@
+"""Reading a log on: its history, what of it counts, and logs that have none."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from glasslock.errors import BadSignature, LogInconsistent, NotFound, QuorumNotMet, WireError
+from glasslock.tlog.checkpoint import add_signatures, sign_head
+from glasslock.tlog.follow import Replica, TrustedLog
+from glasslock.tlog.merkle import leaf_hash, root_of
+from glasslock.tlog.proof import LoggedEntry
+from glasslock.tlog.reader import CHECKPOINT, catch_up, decode_history, encode_history
+from glasslock.tlog.tile import encode_bundle
+from glasslock.tlog.treehead import TreeHead
+
+from .conftest import NOW, ORIGIN, World
+
+ENTRIES = [b"entry %d" % n for n in range(6)]
+ALL = (0, 1, 2)
+
+
+def note(world: World, size: int, by: tuple[int, ...] = ALL, time: int = NOW) -> bytes:
+    head = TreeHead(ORIGIN, size, root_of(map(leaf_hash, ENTRIES[:size])))
+    return world.note(head, by=by, times=[time] * len(by))
+
+
+def read(
+    world: World, history: dict[int, list[bytes] | None], newest: bytes, held: int = 0
+) -> tuple[Replica, list[LoggedEntry]]:
+    """What a reader makes of a log that answers so; None is a history that is not there."""
+    replica = Replica(TrustedLog(world.quorum, ORIGIN))
+    if held:
+        replica, _ = replica.extend(note(world, held), ENTRIES[:held], None)
+    steps = catch_up(replica, NOW)
+    path = next(steps)
+    try:
+        while True:
+            kind, _, rest = path.partition("/")
+            if kind == "history":
+                answer = history.get(int(rest), [])
+                if answer is None:
+                    path = steps.throw(NotFound("no such thing"))
+                    continue
+                path = steps.send(encode_history(answer))
+            elif path == CHECKPOINT:
+                path = steps.send(newest)
+            else:
+                path = steps.send(encode_bundle(ENTRIES[: int(rest.rpartition("/")[2])]))
+    except StopIteration as done:
+        found: tuple[Replica, list[LoggedEntry]] = done.value
+        return found
+
+
+def times(logged: list[LoggedEntry]) -> list[int]:
+    return [each.checkpoint.median_time for each in logged]
+
+
+def test_an_entry_is_as_old_as_the_first_checkpoint_over_it(world: World) -> None:
+    history = [note(world, 2, time=NOW - 9), note(world, 5, time=NOW - 5)]
+    replica, logged = read(world, {0: history}, note(world, 6))
+    assert replica.size == 6
+    assert times(logged) == [NOW - 9] * 2 + [NOW - 5] * 3 + [NOW]
+    _, later = read(world, {2: history[1:]}, note(world, 6), held=2)
+    assert times(later) == times(logged)[2:]
+
+
+def test_a_log_without_a_history_is_read_by_its_checkpoint(world: World) -> None:
+    replica, logged = read(world, {0: None}, note(world, 6))
+    assert (replica.size, times(logged)) == (6, [NOW] * 6)
+
+
+def test_notes_of_an_older_quorum_are_passed_over(world: World) -> None:
+    history = [note(world, 1, (0,), NOW - 9), note(world, 3, time=NOW - 5), note(world, 4, ())]
+    replica, logged = read(world, {0: history}, note(world, 6))
+    assert replica.size == 6
+    assert times(logged) == [NOW - 5] * 3 + [NOW] * 3
+
+
+def test_what_nobody_has_signed_with_enough_is_never_the_newest(world: World) -> None:
+    with pytest.raises(QuorumNotMet):
+        read(world, {0: [note(world, 3)]}, note(world, 6, (0, 1)))
+
+
+def test_a_false_signature_in_a_history_is_not_passed_over(world: World) -> None:
+    head = TreeHead(ORIGIN, 2, root_of(map(leaf_hash, ENTRIES[:2])))
+    line = world.witnesses[0].sign(head.body, time=NOW)
+    forged = dataclasses.replace(line, blob=line.blob[:-1] + bytes((line.blob[-1] ^ 1,)))
+    lie = add_signatures(sign_head(head, [world.log]), [forged])
+    with pytest.raises(BadSignature) as raised:
+        read(world, {0: [lie]}, note(world, 6))
+    assert raised.value.rule == "note.signature"
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (3, 1), (0,)])
+def test_a_history_goes_forward_only(world: World, sizes: tuple[int, ...]) -> None:
+    history = [note(world, size) for size in sizes]
+    with pytest.raises(LogInconsistent) as raised:
+        read(world, {0: history}, note(world, 6))
+    assert raised.value.rule == "log.history"
+
+
+def test_a_history_that_never_ends_does_not_go_round(world: World) -> None:
+    """The same page again and again, of notes that are passed over, is refused."""
+    page = [note(world, 2, ())]
+    with pytest.raises(LogInconsistent):
+        read(world, {0: page, 2: page}, note(world, 6))
+
+
+def test_a_history_is_read_strictly(world: World) -> None:
+    whole = encode_history([note(world, 1), note(world, 2)])
+    assert len(decode_history(whole)) == 2
+    for broken in (whole[:-1], whole[:3], bytes(4), b"\xff" * 8):
+        with pytest.raises(WireError) as raised:
+            decode_history(broken)
+        assert raised.value.rule == "log.history"
