@@ -22,7 +22,7 @@ from glasslock.wire.labels import Label
 
 @dataclass(frozen=True)
 class Lock:
-    """The first message of a slot, and what leads to its key."""
+    """A message, by default the first of its slot, and what leads to its key."""
 
     header: SlotHeader
     envelope: Envelope
@@ -44,9 +44,10 @@ class Lock:
 
     def _keys(self, secret: bytes) -> Iterator[bytes]:
         yield secret
+        # The chain key of this message, or of the first.
+        yield chain_step(secret, self.envelope.message_header.m)[0]
         for chain in (secret, chain_start(secret), self._chain(secret)):
-            yield chain_step(chain, 0)[0]
-        node = secret
+            yield self._stepped(chain)
         # A node of unknown depth: follow the slot's last bits down from every depth there is.
         for depth in range(DEPTH + 1):
             node = secret
@@ -54,7 +55,13 @@ class Lock:
                 right = self.header.tau >> bit & 1
                 node = derive(node, Label.TREE_RIGHT if right else Label.TREE_LEFT)
             leaf = leaf_secret(node, self.header.leaf, self.header.credential)
-            yield chain_step(self._chain(leaf), 0)[0]
+            yield self._stepped(self._chain(leaf))
+
+    def _stepped(self, chain: bytes) -> bytes:
+        key = b""
+        for m in range(self.envelope.message_header.m + 1):
+            key, chain = chain_step(chain, m)
+        return key
 
     def _chain(self, secret: bytes) -> bytes:
         return chain_start(slot_key(secret, self.header.digest))

@@ -8,6 +8,7 @@ from typing import Final
 
 from glasslock.client import Client
 from glasslock.errors import ConfigError
+from glasslock.lab.between import kept_back
 from glasslock.lab.evidence import Evidence
 from glasslock.lab.forensics import DATABASE, opened, pasts
 from glasslock.lab.scenario import Actor, Expected, Outcome, Scenario
@@ -15,6 +16,7 @@ from glasslock.lab.store import copied, read_by, state_of, windows
 from glasslock.lab.theft import Lock, locks, strings
 from glasslock.lab.world import World, until
 from glasslock.runtime.keys import load_seed
+from glasslock.wire.envelope import decode_slot_header
 
 KEY_FILE: Final = "device.key"
 COMMON: Final = ("", "password", "123456", "letmein", "bob")
@@ -107,6 +109,38 @@ def stolen_locks(world: World) -> list[Lock]:
     return locks(copied(world.database, world.folder / "provider-copy"))
 
 
+async def withheld(world: World, rng: Random) -> Evidence:
+    """Messages are kept from a device until their slots are over; then it is stolen."""
+    found = Evidence()
+    group, (alice, bob, carol) = await world.talk("alice", "bob", "carol")
+    dora = await world.person("dora")
+    other = await dora.create_conversation(["bob"], world.policy)
+    await world.accept(other, bob)
+    await alice.send(group, "a slot is open")
+    await until(lambda: read_by(bob, group) and read_by(carol, group))
+    (slot,) = stolen_locks(world)
+    kept = {
+        "in an open slot": (alice, group),
+        "by somebody silent in it": (carol, group),
+        "in a slot that nobody used": (dora, other),
+    }
+    targets = []
+    for label, (person, where) in kept.items():
+        envelope = await kept_back(person, where, found.plant(rng, label))
+        opening = envelope.opening
+        own = slot.header if opening is None else decode_slot_header(opening.slot_header)
+        targets.append(Lock(own, envelope))
+    before = strings([*state_of(bob, group), *state_of(bob, other)])
+    world.clock.offset += 10 * world.policy.clocks.slot_seconds
+    for where in (group, other):
+        await world.write(where, bob, "time passes")
+    now = strings([*state_of(bob, group), *state_of(bob, other)])
+    for label, lock in zip(kept, targets, strict=True):
+        found.take("opened with what the device has", *lock.opened(now))
+        found.control(f"in its time the device opens it: {label}", label, lock.opened(before))
+    return found
+
+
 async def until_removed(world: World, rng: Random) -> Evidence:
     """A thief goes on using an unlocked device until its owner has it removed."""
     found = Evidence()
@@ -171,6 +205,19 @@ SCENARIOS: Final = (
             gains=("read an epoch ago", "read last", "written"),
         ),
         journal,
+    ),
+    Scenario(
+        "device-withheld",
+        38,
+        Actor.DEVICE,
+        "messages that the network kept from a device, and everything in its opened database once "
+        "their time is over",
+        "to open them with it",
+        Expected(
+            Outcome.NOTHING,
+            "what does not arrive in its time opens no more, for its owner either",
+        ),
+        withheld,
     ),
     Scenario(
         "device-until-removed",
