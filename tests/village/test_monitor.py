@@ -146,12 +146,16 @@ async def test_an_older_past_in_its_history_is_a_contradiction_too(tmp_path: Pat
         await place.add(b"one")
         await place.add(b"two")
         await seen(place)
+        await place.add(b"three")
         shown = {
-            "checkpoint": note(place, b"other"),
+            "checkpoint": (tmp_path / "log" / "public" / "checkpoint").read_bytes(),
             "history/2": encode_history([note(place, b"other")]),
         }
         async with showing(shown) as url:
             assert ("broken", "log.contradiction") in rules(place, await seen(place, url))
+        with memory(tmp_path / "monitor") as store:
+            ((_, _, kept),) = store.contradictions(place.origin)
+        assert kept == note(place, b"other")
 
 
 async def test_what_the_log_did_not_sign_accuses_nobody_for_good(tmp_path: Path) -> None:

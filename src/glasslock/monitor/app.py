@@ -30,18 +30,18 @@ from glasslock.tlog.reader import CHECKPOINT, HISTORY, Steps, catch_up, decode_h
 class _Trail:
     """What a log showed last, and the check of ours that failed on it, if one did."""
 
-    path: str = ""
-    data: bytes = field(default=b"", repr=False)
+    newest: bytes = field(default=b"", repr=False)
+    history: bytes = field(default=b"", repr=False)
     refused: GlasslockError | None = None
 
     def notes(self) -> list[bytes]:
-        """Return the signed notes in what was shown last."""
-        if self.path == CHECKPOINT:
-            return [self.data]
+        """Return the signed notes in what was shown; of a history only if something failed."""
+        if self.refused is None:
+            return [self.newest]
         try:
-            return decode_history(self.data)
+            return [self.newest, *decode_history(self.history)]
         except WireError:
-            return []
+            return [self.newest]
 
 
 async def look(quorum: QuorumFile, url: str | None, store: Store, now: int) -> list[Seen]:
@@ -112,8 +112,10 @@ def _followed(steps: Steps, trail: _Trail) -> Generator[str, bytes, tuple[Replic
             except NotFound as error:
                 path = steps.throw(error)
                 continue
-            if path == CHECKPOINT or path.startswith(HISTORY):
-                trail.path, trail.data = path, data
+            if path == CHECKPOINT:
+                trail.newest = data
+            elif path.startswith(HISTORY):
+                trail.history = data
             path = steps.send(data)
     except StopIteration as done:
         replica, logged = done.value

@@ -134,7 +134,16 @@ class Replica:
             VerificationError: as ``TrustedLog.advance``.
             WireError: it is no checkpoint.
         """
-        found = self.log.check(note, now)
+        return self.append(self.log.check(note, now), entries)
+
+    def append(
+        self, found: VerifiedCheckpoint, entries: Sequence[bytes]
+    ) -> tuple[Replica, tuple[LoggedEntry, ...]]:
+        """Return the same as ``extend`` of a note that ``log.check`` has found good.
+
+        Raises:
+            LogInconsistent: entries are missing or changed.
+        """
         before = Frontier(self.size, self.nodes)
         after, logged = verify_appended(before, entries, found)
         return Replica(replace(self.log, checkpoint=found), after.nodes), logged

@@ -67,23 +67,28 @@ def catch_up(replica: Replica, now: int | None) -> Steps:
             the history that were signed under an older quorum file: those are passed over.
         WireError: what came is malformed.
     """
+    newest = yield CHECKPOINT
+    # Who only serves the log can name any size: read up to one that a quorum has signed.
+    end = replica.log.check(newest, now).size
     found: list[LoggedEntry] = []
     seen = replica.size
-    while notes := (yield from _history(seen)):
+    while seen < end and (notes := (yield from _history(seen))):
         for note in notes:
             seen, before = read_head(note)[1].size, seen
             if seen <= before:
                 raise LogInconsistent("a history goes forward only", rule="log.history")
-            entries = yield from _entries(replica.size, seen)
+            if seen > end:
+                break
             try:
-                replica, logged = replica.extend(note, entries, None)
+                checked = replica.log.check(note, None)
             except (QuorumNotMet, BadSignature) as error:
                 _pass_over(error)
                 continue
+            entries = yield from _entries(replica.size, checked.size)
+            replica, logged = replica.append(checked, entries)
             found.extend(logged)
     # The newest note may be a later cosignature of the same size: it tells how fresh the log is.
-    newest = yield CHECKPOINT
-    entries = yield from _entries(replica.size, read_head(newest)[1].size)
+    entries = yield from _entries(replica.size, end)
     replica, logged = replica.extend(newest, entries, now)
     return replica, found + list(logged)
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from itertools import chain, count, repeat
 
 import pytest
 
-from glasslock.errors import BadSignature, LogInconsistent, NotFound, QuorumNotMet, WireError
+from glasslock.errors import (
+    BadSignature,
+    LogInconsistent,
+    NotFound,
+    QuorumNotMet,
+    VerificationError,
+    WireError,
+)
 from glasslock.tlog.checkpoint import add_signatures, sign_head
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.merkle import leaf_hash, root_of
+from glasslock.tlog.note import Signer
 from glasslock.tlog.proof import LoggedEntry
 from glasslock.tlog.reader import CHECKPOINT, catch_up, decode_history, encode_history
 from glasslock.tlog.tile import encode_bundle
@@ -115,3 +125,50 @@ def test_a_history_is_read_strictly(world: World) -> None:
         with pytest.raises(WireError) as raised:
             decode_history(broken)
         assert raised.value.rule == "log.history"
+
+
+def asked(world: World, newest: bytes, histories: Iterator[list[bytes]]) -> list[str]:
+    """What a reader asks for, of somebody who serves a log and has no key, until it refuses."""
+    steps = catch_up(Replica(TrustedLog(world.quorum, ORIGIN)), NOW)
+    paths = [next(steps)]
+    while len(paths) < 40:
+        kind, _, rest = paths[-1].partition("/")
+        if kind == CHECKPOINT:
+            answer = newest
+        elif kind == "history":
+            answer = encode_history(next(histories))
+        else:
+            answer = encode_bundle([b"made up"] * int(rest.rpartition("/")[2]))
+        try:
+            paths.append(steps.send(answer))
+        except VerificationError:
+            break
+    return paths
+
+
+def test_a_size_that_no_quorum_signed_is_not_read_up_to(world: World) -> None:
+    """Who serves a log cannot fill a reader's memory with the entries of a size of its own."""
+    large = sign_head(TreeHead(ORIGIN, 200, bytes(32)), [world.log])
+    other = Signer.log(ORIGIN, b"\x66" * 32)
+    forged = sign_head(TreeHead(ORIGIN, 200, bytes(32)), [other])
+    for lie in (large, forged):
+        assert asked(world, lie, repeat([])) == [CHECKPOINT]
+
+
+def test_no_entries_are_asked_for_by_a_note_that_is_passed_over(world: World) -> None:
+    lie = sign_head(TreeHead(ORIGIN, 5, bytes(32)), [world.log])
+    paths = asked(world, note(world, 6), chain([[lie]], repeat([])))
+    assert paths == [CHECKPOINT, "history/0", "history/5", "tile/entries/000.p/6"]
+
+
+def test_a_history_ends_where_the_checkpoint_does(world: World) -> None:
+    """Notes that nobody need sign, each of one more than the last, keep no reader for ever."""
+    lies = ([note(world, 1, ()), note(world, size, ())] for size in count(7))
+    paths = asked(world, note(world, 6), lies)
+    assert paths == [CHECKPOINT, "history/0", "tile/entries/000.p/6"]
+
+
+def test_what_was_published_meanwhile_is_left_for_the_next_time(world: World) -> None:
+    history = [note(world, 2, time=NOW - 9), note(world, 4), note(world, 6)]
+    replica, logged = read(world, {0: history}, note(world, 3, time=NOW - 5))
+    assert (replica.size, times(logged)) == (3, [NOW - 9] * 2 + [NOW - 5])
