@@ -11,7 +11,7 @@ ATTACKS := --seed $(or $(SEED),1) $(if $(JSON),--json $(JSON)) $(if $(HTML),--ht
 STORY := $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mutants lab fuzz docs vectors lock clean
+.PHONY: help setup demo test check bench mutants lab soak fuzz docs vectors lock clean
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,6 +48,9 @@ mutants: $(READY) ## prove that every protection is needed: a test fails without
 
 lab: $(READY) ## attack real parts and judge by evidence (SEED=1, ONLY="id ...", JSON=file, HTML=file)
 	@$(BIN)/glasslock lab run $(ATTACKS) $(ONLY)
+
+soak: $(READY) ## kill daemons at chance places for SECONDS (240), and hold memory flat (SEED=1)
+	@$(BIN)/python -m tests.soak.run $(if $(SECONDS),--seconds $(SECONDS)) --seed $(or $(SEED),1)
 
 fuzz: $(READY) ## run each file of tests/fuzz for FUZZ_SECONDS
 	@$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)
