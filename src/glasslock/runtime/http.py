@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Mapping
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -18,7 +19,8 @@ T = TypeVar("T")
 MSGPACK: Final = "application/msgpack"
 MAX_BODY: Final = 8 * 1024 * 1024
 _CONNECTIONS: Final = 100
-# Seconds for each step of a call.
+# Seconds for a call from its first byte to its last, and for each step of it.
+CALL_SECONDS: Final = 60.0
 _TIMEOUTS: Final = dict.fromkeys(("connect", "read", "write", "pool"), 10.0)
 _FAILURES: Final = (
     httpcore.TimeoutException,
@@ -63,19 +65,24 @@ class HttpClient:
         """Return status and body, whatever the status; raises ``TransportError``."""
         given = {"content-type": MSGPACK, **(headers or {})}
         try:
-            async with self._pool.stream(
-                method,
-                self._base + path,
-                headers=list(given.items()),
-                content=body,
-                extensions={"timeout": _TIMEOUTS},
-            ) as answer:
+            async with (
+                asyncio.timeout(CALL_SECONDS),
+                self._pool.stream(
+                    method,
+                    self._base + path,
+                    headers=list(given.items()),
+                    content=body,
+                    extensions={"timeout": _TIMEOUTS},
+                ) as answer,
+            ):
                 data = bytearray()
                 async for chunk in answer.aiter_stream():
                     data += chunk
                     if len(data) > MAX_BODY:
                         raise TransportError("the answer is too long", rule="http.length")
                 return answer.status, bytes(data)
+        except TimeoutError:
+            raise TransportError("the other side is too slow", rule="http.slow") from None
         except _FAILURES as error:
             raise TransportError("the other side cannot be reached", rule="http.reach") from error
 
