@@ -21,6 +21,7 @@ from glasslock.client.events import (
     PolicyProposed,
     Warned,
 )
+from glasslock.client.incoming import Incoming
 from glasslock.client.own import Own
 from glasslock.client.policies import BookBehind, Policies
 from glasslock.client.receive import ForkedStream
@@ -61,7 +62,7 @@ class Conversation:
     policy: Policy
     policies: Policies
     heads: dict[int, bytes] = field(default_factory=dict)
-    incoming: deque[EntryItem] = field(default_factory=deque)
+    incoming: Incoming = field(default_factory=Incoming)
     drafts: deque[Draft] = field(default_factory=deque)
     in_flight: dict[bytes, Draft] = field(default_factory=dict)
     own: Own = field(default_factory=Own)
@@ -104,9 +105,9 @@ class Conversation:
         stored = 0
         batches = SignedBatches(self.policy.provider_key)
         while self.incoming and not self.stopped:
-            item = self.incoming[0]
+            item = self.incoming.first
             if item.position <= self.state.head.position:
-                self.incoming.popleft()
+                self.incoming.drop_first()
                 continue
             if item.time > now + self.policy.clocks.skew_seconds:
                 break
@@ -124,12 +125,13 @@ class Conversation:
             except BookBehind:
                 self.wants_book = True
                 break
-            self.incoming.popleft()
+            self.incoming.drop_first()
         return stored
 
     def stop(self, effects: Effects, position: int, error: GlasslockError) -> None:
         """Read and send nothing more: the line itself is broken, and with it all that follows."""
         self.stopped = error.rule or error.slug
+        self.incoming.clear()
         self._warn(effects, position, error)
 
     def promised(self, digest: bytes, position: int, head: bytes) -> None:
@@ -295,7 +297,6 @@ class Conversation:
         self.committing = False
         if policy.digest != self.policy.digest:
             self.policy, since = policy, preview.epoch
-            self._audience = None
         state = GroupState(
             group_id=self.state.group_id,
             policy=policy.digest,
@@ -334,6 +335,7 @@ class Conversation:
         group_id = self.state.group_id
         effects.states[group_id] = None
         self.stopped, self.over = REMOVED, True
+        self.incoming.clear()
         for draft in self.drafts:
             effects.message_states.append(MessageState(draft.message, "refused"))
             effects.events.append(Failed(group_id, REMOVED, text, draft.message))

@@ -76,9 +76,11 @@ class Session:
         self._next_outgoing = loaded.next_outgoing
         self._random = random
         self._ready: deque[Effects] = deque()
-        # Whether a step waits that must be stored before anything else is done.
+        # Whether what waits is to be stored before anything else is taken in.
         self.full = False
         self._requests: dict[int, Answer] = {}
+        # Asked for while nobody was there to hear it.
+        self._unasked: list[api.DeviceFrame] = []
         self._next_request = REQUEST_IDS
         self._inbox: deque[api.InboxItem] = deque()
         self._wanted: deque[bool] = deque()
@@ -101,6 +103,7 @@ class Session:
         self.online = False
         self._inbox.clear()
         self._requests.clear()
+        self._unasked.clear()
         self._publishing = False
         self._wanted.clear()
         self._made.clear()
@@ -127,10 +130,7 @@ class Session:
             case api.LoggedIn():
                 self._logged_in(frame, now)
             case api.Deliver():
-                conversation = self.conversations.get(frame.group_id)
-                if conversation is not None:
-                    conversation.incoming.extend(frame.entries)
-                    conversation.newest = max(conversation.newest or 0, frame.newest)
+                self._delivered(frame)
             case api.InboxItem():
                 if frame.seq > self._inbox_seq:
                     self._inbox.append(frame)
@@ -143,6 +143,17 @@ class Session:
             case _:
                 self._answered(frame, now)
 
+    def _delivered(self, frame: api.Deliver) -> None:
+        conversation = self.conversations.get(frame.group_id)
+        if conversation is None:
+            return
+        conversation.newest = max(conversation.newest or 0, frame.newest)
+        if conversation.stopped and conversation.proposed is None:
+            # Nothing of it is read any more.
+            return
+        conversation.incoming.take(frame.entries, conversation.state.head.position)
+        self.full = self.full or conversation.incoming.full
+
     def _check_clock(self, time: int, now: int) -> None:
         known = self.policies.known.values()
         skew = max((policy.clocks.skew_seconds for policy in known), default=0)
@@ -154,6 +165,9 @@ class Session:
         self.online = True
         for waiting in self._outbox.frames():
             self._tell(waiting)
+        for asked in self._unasked:
+            self._tell(asked)
+        self._unasked.clear()
         for group_id, conversation in self.conversations.items():
             if not conversation.stopped:
                 self.follow(group_id, conversation.state.head.position)
@@ -172,10 +186,14 @@ class Session:
         self.enqueue(effects)
 
     def request(self, make: Callable[[int], api.DeviceFrame], answer: Answer) -> None:
-        """Ask the provider something; ``answer`` gets the frame that comes back."""
+        """Ask the provider something, once logged in; ``answer`` gets the frame that comes back."""
         self._next_request += 1
         self._requests[self._next_request] = answer
-        self._tell(make(self._next_request))
+        frame = make(self._next_request)
+        if self.online:
+            self._tell(frame)
+        else:
+            self._unasked.append(frame)
 
     def follow(self, group_id: bytes, after: int) -> None:
         """Ask for a line's entries from ``after`` on."""
@@ -373,6 +391,9 @@ class Session:
             if position > before:
                 effects.frames.append(api.Ack(group_id, position))
                 moved = True
+            if conversation.incoming.starved and not conversation.stopped:
+                conversation.incoming.asked()
+                self.follow(group_id, position)
             if effects.alone:
                 break
         return moved or effects.alone
