@@ -350,3 +350,23 @@ def test_a_group_that_was_not_taken_takes_its_messages_along(work: AtWork) -> No
     assert [m.state for m in work.store.messages(group)] == ["refused"]
     assert group not in loaded_again(work).conversations
     assert not work._serving.done()
+
+
+def test_what_is_asked_for_while_offline_is_asked_after_the_log_in(work: AtWork) -> None:
+    session = work.running.session
+    session.disconnected()
+    steps(session)
+    session.membership.invite(GROUP, "carol")
+    session.connected()
+
+    def asked() -> list[str]:
+        frames = [frame for step in steps(session) for frame in step.frames]
+        return [frame.account for frame in frames if isinstance(frame, api.ClaimKeyPackages)]
+
+    # Before the log-in nobody would answer.
+    assert asked() == []
+    session.received(api.LoggedIn(NOW, 0, bytes(32), KEY_PACKAGES), NOW)
+    assert asked() == ["carol"]
+    session.disconnected()
+    session.received(api.LoggedIn(NOW, 0, bytes(32), KEY_PACKAGES), NOW)
+    assert asked() == []
