@@ -76,7 +76,7 @@ class Session:
         self._next_outgoing = loaded.next_outgoing
         self._random = random
         self._ready: deque[Effects] = deque()
-        # Whether a step waits that must be stored before anything else is done.
+        # Whether what waits is to be stored before anything else is taken in.
         self.full = False
         self._requests: dict[int, Answer] = {}
         # Asked for while nobody was there to hear it.
@@ -130,10 +130,7 @@ class Session:
             case api.LoggedIn():
                 self._logged_in(frame, now)
             case api.Deliver():
-                conversation = self.conversations.get(frame.group_id)
-                if conversation is not None:
-                    conversation.incoming.extend(frame.entries)
-                    conversation.newest = max(conversation.newest or 0, frame.newest)
+                self._delivered(frame)
             case api.InboxItem():
                 if frame.seq > self._inbox_seq:
                     self._inbox.append(frame)
@@ -145,6 +142,17 @@ class Session:
                 self._outbox.refused(frame)
             case _:
                 self._answered(frame, now)
+
+    def _delivered(self, frame: api.Deliver) -> None:
+        conversation = self.conversations.get(frame.group_id)
+        if conversation is None:
+            return
+        conversation.newest = max(conversation.newest or 0, frame.newest)
+        if conversation.stopped and conversation.proposed is None:
+            # Nothing of it is read any more.
+            return
+        conversation.incoming.take(frame.entries, conversation.state.head.position)
+        self.full = self.full or conversation.incoming.full
 
     def _check_clock(self, time: int, now: int) -> None:
         known = self.policies.known.values()
@@ -383,6 +391,9 @@ class Session:
             if position > before:
                 effects.frames.append(api.Ack(group_id, position))
                 moved = True
+            if conversation.incoming.starved and not conversation.stopped:
+                conversation.incoming.asked()
+                self.follow(group_id, position)
             if effects.alone:
                 break
         return moved or effects.alone
