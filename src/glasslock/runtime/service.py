@@ -29,7 +29,9 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigError(
             "daemons listen on loopback only: put a proxy before it", rule="bind.host"
         )
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # By its name: asyncio lets a connection send at once only if its protocol says that it is TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

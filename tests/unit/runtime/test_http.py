@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from glasslock.errors import GlasslockError, NotFound, TransportError
 from glasslock.runtime import http
 from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.service import bind
 
 Answer = Callable[[asyncio.StreamWriter, asyncio.Event], Awaitable[None]]
 
@@ -154,6 +156,28 @@ async def test_an_error_is_not_taken_for_what_was_asked_for(status: int) -> None
             await client.get("/checkpoint")
         assert isinstance(caught.value, NotFound) == (status == 404)
         assert caught.value.rule == "http.status"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_an_answer_is_sent_at_once(host: str) -> None:
+    """No connection of a daemon waits with the rest of an answer for its first part to arrive."""
+    found: list[int] = []
+
+    async def look(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        plain = writer.get_extra_info("socket")
+        found.append(plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = bind(host, 0)
+    server = await asyncio.start_server(look, sock=listener)
+    try:
+        reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        server.close()
+    assert found[0] != 0
 
 
 async def test_a_path_that_cannot_be_had_ends_the_reading() -> None:
