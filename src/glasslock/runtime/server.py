@@ -154,7 +154,8 @@ def _http(route: HttpRoute) -> Callable[[StarletteRequest], Awaitable[Response]]
             return Response(
                 _encode(problem_of(error)), status_code=status_of(error), media_type=MSGPACK
             )
-        return Response(reply.body, status_code=reply.status, media_type=reply.media_type)
+        # To the letter: as a media type, some would be sent with a charset that nobody asked for.
+        return Response(reply.body, reply.status, {"content-type": reply.media_type})
 
     return endpoint
 

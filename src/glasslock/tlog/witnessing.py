@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from glasslock.errors import WireError
-from glasslock.tlog.checkpoint import read_head
 from glasslock.tlog.encoding import decode_decimal, decode_hash, encode_base64
 from glasslock.tlog.merkle import MAX_PROOF
-from glasslock.tlog.note import Note
-from glasslock.tlog.treehead import TreeHead
+from glasslock.tlog.note import Note, parse_note
+from glasslock.tlog.treehead import TreeHead, parse_body
 
 MAX_REQUEST: Final = 65_536
 ADD_CHECKPOINT: Final = "/add-checkpoint"
@@ -41,8 +40,9 @@ def parse_witness_request(body: bytes) -> WitnessRequest:
         raise WireError("not an add-checkpoint request", rule="witness.request")
     old = decode_decimal(first[4:], rule="witness.old")
     proof = tuple(decode_hash(line, rule="witness.proof") for line in lines)
-    note, head = read_head(checkpoint)
-    return WitnessRequest(old, proof, head, note)
+    note = parse_note(checkpoint)
+    # That the empty tree has its root is for the witness to say: it answers that otherwise.
+    return WitnessRequest(old, proof, parse_body(note.body), note)
 
 
 def format_witness_request(old: int, proof: Sequence[bytes], note: bytes) -> bytes:

@@ -97,8 +97,9 @@ class Witness:
                 line = self._signer.sign(head.body, time=self._clock.now())
                 self._store.put(head, add_signatures(request.note.raw, [line]))
         except LogInconsistent:
-            if held is not None:
-                self._store.put_fork(held, body, self._clock.now())
+            # A proof may be anybody's: what was cosigned is no fork, whatever came with it.
+            if held is not None and request.head != held:
+                self._store.put_fork(held, request.head, body, self._clock.now())
             raise
         return line.encode()
 

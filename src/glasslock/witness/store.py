@@ -19,6 +19,10 @@ _MIGRATIONS: Final = (
         held_root BLOB NOT NULL, request BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE forks ADD COLUMN head BLOB;
+    CREATE UNIQUE INDEX forks_by_head ON forks (origin, head);
+    """,
 )
 
 
@@ -48,10 +52,13 @@ class Store:
         """Return the newest cosigned note of every log."""
         return dict(self.db.all("SELECT origin, note FROM notes"))
 
-    def put_fork(self, held: TreeHead, request: bytes, time: int) -> None:
-        """Keep the evidence of a fork: what was seen before, and the request that contradicts."""
+    def put_fork(self, held: TreeHead, shown: TreeHead, request: bytes, time: int) -> None:
+        """Keep the evidence of a fork: what was seen before, and the request that contradicts.
+
+        Only the first that shows a head is kept: anybody can show it again, in other words.
+        """
         with self.db.transaction("fork"):
             self.db.execute(
-                "INSERT INTO forks VALUES (?, ?, ?, ?, ?)",
-                (held.origin, time, held.size, held.root, request),
+                "INSERT OR IGNORE INTO forks VALUES (?, ?, ?, ?, ?, ?)",
+                (held.origin, time, held.size, held.root, request, shown.body),
             )

@@ -158,8 +158,7 @@ async def test_an_error_is_not_taken_for_what_was_asked_for(status: int) -> None
         assert caught.value.rule == "http.status"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_an_answer_is_sent_at_once(host: str) -> None:
+async def test_an_answer_is_sent_at_once() -> None:
     """No connection of a daemon waits with the rest of an answer for its first part to arrive."""
     found: list[int] = []
 
@@ -168,10 +167,10 @@ async def test_an_answer_is_sent_at_once(host: str) -> None:
         found.append(plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         writer.close()
 
-    listener = bind(host, 0)
+    listener = bind("127.0.0.1", 0)
     server = await asyncio.start_server(look, sock=listener)
     try:
-        reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
