@@ -258,6 +258,7 @@ class Running:
                 async with self._lock:
                     self.session.tick(self.clock.now())
                     await self._pump()
+                    self.store.forget()
             except GlasslockError as error:
                 self._failure = error
 

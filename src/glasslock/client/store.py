@@ -56,6 +56,7 @@ class Store:
     def __init__(self, db: Database) -> None:
         """Take over ``db``, opened with ``glasslock.client.schema.MIGRATIONS``."""
         self._db = db
+        self._journal = False
         self.letters = Letters(db)
 
     def close(self) -> None:
@@ -144,6 +145,7 @@ class Store:
             StorageError: nothing of it was stored; the session must be loaded again.
         """
         if effects.stores:
+            self._journal = True
             try:
                 with self._db.transaction("step"):
                     self._put_all(effects)
@@ -152,6 +154,15 @@ class Store:
                 raise StorageError("a number cannot be kept", rule="store.number") from error
         for written in effects.written:
             written.confirm()
+
+    def forget(self) -> None:
+        """Empty the journal, which has pages from before what was erased; raises ``StorageError``.
+
+        The database's own pages were overwritten in the transaction that erased.
+        """
+        if self._journal:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._journal = False
 
     def _put_all(self, effects: Effects) -> None:
         self._put_rows(effects.rows)

@@ -44,16 +44,21 @@ def opened(database: Path, seed: bytes) -> list[bytes]:
 
 def pasts(device: Path, place: Path) -> list[Path]:
     """Return a copy of a device's database for every transaction that its journal still has."""
-    journal = device / f"{DATABASE}-wal"
-    data = journal.read_bytes() if journal.exists() else b""
+    data = journal_of(device)
     found = []
     for number, end in enumerate(_transactions(data)):
         folder = place / str(number)
         folder.mkdir(parents=True)
         shutil.copy(device / DATABASE, folder / DATABASE)
-        (folder / journal.name).write_bytes(data[:end])
+        (folder / f"{DATABASE}-wal").write_bytes(data[:end])
         found.append(folder / DATABASE)
     return found
+
+
+def journal_of(device: Path) -> bytes:
+    """Return the write-ahead journal of a device's database, empty when there is none."""
+    journal = device / f"{DATABASE}-wal"
+    return journal.read_bytes() if journal.exists() else b""
 
 
 def _transactions(journal: bytes) -> Iterator[int]:

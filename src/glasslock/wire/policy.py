@@ -158,9 +158,10 @@ class Access:
         for group in self.classes:
             if not MIN_THRESHOLD <= group.threshold <= len(group.seats):
                 raise WireError("a threshold is from 2 to the class size", rule="policy.threshold")
-        for distinct in ({s.keyholder for s in seats}, {s.signing_key for s in seats}):
-            if len(distinct) != len(seats):
-                raise WireError("one keyholder has one seat and one key", rule="policy.roster")
+        names, keys = {s.keyholder for s in seats}, {s.signing_key for s in seats}
+        persons = {s.legal_person for s in seats}
+        if min(len(names), len(keys), len(persons)) < len(seats):
+            raise WireError("one legal person has one seat and one key", rule="policy.roster")
         if self.registry_key in {s.signing_key for s in seats}:
             raise WireError("a keyholder cannot vouch for authorities", rule="policy.roles")
 

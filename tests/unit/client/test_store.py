@@ -154,3 +154,16 @@ def test_a_file_of_an_older_version_is_brought_up(tmp_path: Path) -> None:
     assert [kept.content for kept in store.messages(GROUP)] == [b"hello"]
     assert store._db.one("SELECT 1 FROM sqlite_schema WHERE name = 'messages_group'") == (1,)
     store.close()
+
+
+def test_the_journal_forgets_what_was_erased(store: Store, path: Path) -> None:
+    journal = path.with_name(path.name + "-wal")
+    store.apply(Effects(rows=[(b"g", b"a", b"a secret that is erased")]))
+    store.apply(Effects(rows=[(b"g", b"a", None)]))
+    assert journal.stat().st_size
+    store.forget()
+    assert journal.stat().st_size == 0
+    assert rows_of(store, b"g") == {}
+    store.apply(Effects(rows=[(b"g", b"b", b"2")]))
+    store.forget()
+    assert rows_of(store, b"g") == {b"b": b"2"}

@@ -30,8 +30,9 @@ def key(number: int) -> bytes:
     return SigningKey.from_seed(bytes((number,)) * 32).public
 
 
-def seat(number: int, name: int | None = None) -> Seat:
-    return Seat(keyholder_id(f"k{number if name is None else name}"), "Person", key(number))
+def seat(number: int, name: int | None = None, person: int | None = None) -> Seat:
+    called, who = number if name is None else name, number if person is None else person
+    return Seat(keyholder_id(f"k{called}"), f"Person {who}", key(number))
 
 
 def classes(*shape: tuple[int, int]) -> tuple[KeyholderClass, ...]:
@@ -51,6 +52,7 @@ GOOD = access(classes((2, 3), (2, 2)))
 POLICY = Policy("sealed", "family", key(50), Clocks(), GOOD)
 TWIN = KeyholderClass("b", 2, (seat(4), seat(1)))
 NAMESAKE = KeyholderClass("b", 2, (seat(4), seat(5, name=1)))
+SAME_PERSON = KeyholderClass("b", 2, (seat(4), seat(5, person=1)))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,7 @@ NAMESAKE = KeyholderClass("b", 2, (seat(4), seat(5, name=1)))
         ("policy.threshold", lambda: access(classes((4, 3), (2, 2)))),
         ("policy.roster", lambda: access((classes((2, 3))[0], TWIN))),
         ("policy.roster", lambda: access((classes((2, 3))[0], NAMESAKE))),
+        ("policy.roster", lambda: access((classes((2, 3))[0], SAME_PERSON))),
         ("policy.roles", lambda: access(classes((2, 3), (2, 2)), registry=key(2))),
         ("policy.slots", lambda: Clocks(slots_per_day=1_441)),
         ("policy.slots", lambda: Clocks(slots_per_day=0)),
