@@ -68,8 +68,7 @@ def stored_slots(database: Path) -> list[StoredSlot]:
     db = sqlite3.connect(database)
     try:
         rows = db.execute(
-            "SELECT e.data, r.receipt FROM entries e JOIN receipts r USING (group_id, position)"
-            " WHERE e.kind = 'envelope' ORDER BY e.group_id, e.position"
+            "SELECT data, receipt FROM entries WHERE kind = 'envelope' ORDER BY group_id, position"
         ).fetchall()
         seals = dict(db.execute("SELECT slot, seal FROM seals").fetchall())
         tier1s = {

@@ -114,7 +114,7 @@ async def send_wrongly(client: Client, group: bytes, content: bytes, change: Cha
 class Forgetful(Batcher):
     """A provider whose receipts name no seal."""
 
-    def _acknowledge(self) -> None:
-        receipts = self._batch.receipts
-        receipts.leaves = [replace(leaf, seal=None, tier1=None) for leaf in receipts.leaves]
-        super()._acknowledge()
+    def _write(self) -> None:
+        waiting = self._unwritten
+        waiting.leaves = [replace(leaf, seal=None, tier1=None) for leaf in waiting.leaves]
+        super()._write()

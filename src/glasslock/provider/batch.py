@@ -36,9 +36,8 @@ from glasslock.provider.archive import Archive
 from glasslock.provider.cache import Cache
 from glasslock.provider.delivery import Entry, Line
 from glasslock.provider.packages import Packages
-from glasslock.provider.receipts import Fresh, Receipts
 from glasslock.provider.store import Store
-from glasslock.provider.unwritten import Unwritten
+from glasslock.provider.unwritten import Fresh, Unwritten
 from glasslock.runtime.problems import error_of
 from glasslock.runtime.sqlite import Database
 from glasslock.signing import SigningKey
@@ -89,26 +88,6 @@ class Outcome:
     inboxes: set[Device] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class _Again:
-    """Bytes that were accepted before, and come again: their answer waits for it as well."""
-
-    place: int
-    request_id: int
-    group_id: bytes
-    digest: bytes
-    sender: Device
-
-
-@dataclass(slots=True)
-class _Open:
-    """What a running batch has decided and not yet committed."""
-
-    outcome: Outcome = field(default_factory=Outcome)
-    receipts: Receipts = field(default_factory=Receipts)
-    again: list[_Again] = field(default_factory=list)
-
-
 @dataclass(slots=True)
 class _Group:
     """What is remembered of a group; ``clean`` when no refusal of it is kept."""
@@ -131,7 +110,7 @@ class Batcher:
         self._devices: Cache[Device, tuple[int, bytes]] = Cache(DEVICE_ROOM, lambda _: 1)
         self._packages = Packages(store)
         self._unwritten = Unwritten(store)
-        self._batch = _Open()
+        self._outcome = Outcome()
 
     def run(self, requests: Sequence[Request]) -> Outcome:
         """Carry out all requests in one transaction; a refused one changes nothing.
@@ -139,13 +118,12 @@ class Batcher:
         Raises:
             StorageError: nothing of the batch was stored.
         """
-        self._batch = batch = _Open()
+        self._outcome = outcome = Outcome()
         try:
             with self._db.transaction("deliver"):
                 for request in requests:
-                    batch.outcome.answers.append(self._one(request))
-                self._unwritten.write()
-                self._acknowledge()
+                    outcome.answers.append(self._one(request))
+                self._write()
         except BaseException:
             self._unwritten.forget()
             self._groups.clear()
@@ -153,14 +131,20 @@ class Batcher:
             raise
         self._groups.trim()
         self._devices.trim()
-        return batch.outcome
+        return outcome
+
+    def _write(self) -> None:
+        """Sign and write what was accepted so far, and fill in the answers that waited for it."""
+        for each in self._unwritten.write(self._key.sign):
+            self._outcome.answers[each.place] = each.answer
+            self._outcome.entries.setdefault(each.group_id, []).append(each.item)
 
     def _one(self, request: Request) -> api.ProviderFrame | None:
-        """Return the answer; None when there is none, or when it waits for the batch's receipt."""
+        """Return the answer; None when there is none, or when it waits for its receipt."""
         try:
             match request.frame:
                 case api.SubmitEnvelope() as frame:
-                    self._envelope(request, frame)
+                    return self._envelope(request, frame)
                 case api.Ack() as frame:
                     self._unwritten.ack(frame.group_id, request.device, frame.position)
                 case _:
@@ -174,7 +158,7 @@ class Batcher:
         return None
 
     def _alone(self, request: Request) -> api.ProviderFrame | None:
-        self._unwritten.write()
+        self._write()
         try:
             with self._db.savepoint():
                 return self._carry_out(request)
@@ -186,7 +170,7 @@ class Batcher:
     def _carry_out(self, request: Request) -> api.ProviderFrame | None:
         match request.frame:
             case api.SubmitHandshake() as frame:
-                self._handshake(request, frame)
+                return self._handshake(request, frame)
             case api.AckInbox() as frame:
                 self._store.ack_inbox(request.device, frame.seq)
             case _:
@@ -202,7 +186,7 @@ class Batcher:
                 answer = self._create(request, frame)
             case api.PutKeyPackages() as frame:
                 told = self._packages.put(request.device, frame, request.now)
-                self._batch.outcome.inboxes |= told
+                self._outcome.inboxes |= told
                 answer = api.Done(frame.id)
             case api.ClaimKeyPackages() as frame:
                 answer = self._packages.claim(request.device, frame)
@@ -216,7 +200,7 @@ class Batcher:
 
     # -- entries --------------------------------------------------------------------------------
 
-    def _envelope(self, request: Request, frame: api.SubmitEnvelope) -> None:
+    def _envelope(self, request: Request, frame: api.SubmitEnvelope) -> api.ProviderFrame | None:
         envelope = request.envelope
         group = self._group(frame.group_id)
         line = group.line
@@ -235,30 +219,33 @@ class Batcher:
             )
         except GlasslockError:
             # Bytes that were accepted fit nowhere a second time: only now need they be looked for.
-            if self._accepted(frame.id, frame.group_id, envelope.digest, request.device):
-                return
-            raise
+            again = self._accepted_envelope(request, frame)
+            if again is None:
+                raise
+            return again
         leaf = line.roster.of_device(request.device)
-        slot = entry.line.slots[leaf.index]
         if entry.seal is not None:
             self._archive.put_seal(frame.group_id, entry.head.position, entry.seal)
             self._archive.put_opening(entry.line, leaf, entry.seal)
-        self._unwritten.slot(frame.group_id, leaf.index, slot)
+        if entry.slot is not None:
+            self._unwritten.slot(frame.group_id, leaf.index, entry.slot)
         group.line = entry.line
         self._append(frame.id, entry, request.device)
+        return None
 
     def _head_at(self, line: Line, position: int) -> bytes | None:
         if position == line.head.position:
             return line.head.head
         if self._unwritten.touches(line.group_id):
-            self._unwritten.write()
+            self._write()
         return self._store.head_at(line.group_id, position)
 
-    def _handshake(self, request: Request, frame: api.SubmitHandshake) -> None:
+    def _handshake(self, request: Request, frame: api.SubmitHandshake) -> api.ProviderFrame | None:
         digest = handshake_digest(frame.commit)
         self._refuse_again(frame.group_id, digest)
-        if self._accepted(frame.id, frame.group_id, digest, request.device):
-            return
+        known = self._store.place_without_slot(frame.group_id, digest)
+        if known is not None:
+            return self._accepted(frame.id, frame.group_id, known, request.device)
         group = self._group(frame.group_id)
         line, public = group.line, group.public
         try:
@@ -284,13 +271,14 @@ class Batcher:
         added = [Device.of(member.identity) for member in preview.added]
         self._welcome(entry, added, frame.welcome)
         self._groups.put(frame.group_id, _Group(entry.line, public, group.clean))
-        self._batch.outcome.changed.add(frame.group_id)
+        self._outcome.changed.add(frame.group_id)
         self._append(frame.id, entry, request.device)
         self._store.keep_slots(frame.group_id, entry.line.slots)
         self._store.put_group(entry.line, view.context, frame.group_info)
         joined = self._store.put_members(entry.line, line.roster)
         if preview.joined is not None and request.device not in joined:
             self._store.rejoined(frame.group_id, request.device, entry.head.position)
+        return None
 
     def _check_commit(
         self,
@@ -335,16 +323,15 @@ class Batcher:
         )
         for device in added:
             self._store.put_inbox(device, item)
-            self._batch.outcome.inboxes.add(device)
+            self._outcome.inboxes.add(device)
 
     def _append(self, request_id: int, entry: Entry, sender: Device) -> None:
         before = self._devices.get(sender) or self._store.device_line(sender)
         q = before[0] + 1
         device_head = device_next(before[1], q, entry.digest)
         self._devices.put(sender, (q, device_head))
-        self._unwritten.add(entry, sender, q, device_head)
-        place = len(self._batch.outcome.answers)
-        self._batch.receipts.add(Fresh(place, request_id, entry, q, device_head))
+        place = len(self._outcome.answers)
+        self._unwritten.add(Fresh(place, request_id, entry, sender, q, device_head))
 
     def _refuse_again(self, group_id: bytes, digest: bytes) -> None:
         """Give bytes that were refused the same verdict again, by raising it."""
@@ -352,32 +339,26 @@ class Batcher:
         if verdict is not None:
             raise _again(*verdict)
 
-    def _accepted(self, request_id: int, group_id: bytes, digest: bytes, sender: Device) -> bool:
-        """Give bytes that were accepted the same verdict again, with the receipts of the batch."""
-        if self._unwritten.touches(group_id):
-            self._unwritten.write()
-        if not self._store.has_entry(group_id, digest):
-            return False
-        place = len(self._batch.outcome.answers)
-        self._batch.again.append(_Again(place, request_id, group_id, digest, sender))
-        return True
+    def _accepted_envelope(
+        self, request: Request, frame: api.SubmitEnvelope
+    ) -> api.ProviderFrame | None:
+        if self._unwritten.touches(frame.group_id):
+            self._write()
+        envelope, header = request.envelope, request.envelope.message_header
+        position = self._store.place_of(frame.group_id, envelope.digest, header.slot, header.m)
+        if position is None:
+            return None
+        return self._accepted(frame.id, frame.group_id, position, request.device)
 
-    def _acknowledge(self) -> None:
-        """Sign the batch and fill in the answers that carry a receipt."""
-        batch, outcome = self._batch, self._batch.outcome
-        rows = []
-        for each in batch.receipts.signed(self._key.sign):
-            outcome.answers[each.place] = each.answer
-            outcome.entries.setdefault(each.group_id, []).append(each.item)
-            rows.append((each.group_id, each.item.position, each.item.receipt))
-        self._store.put_receipts(rows)
-        for again in batch.again:
-            row = self._store.accepted(again.group_id, again.digest, again.sender)
-            if row is None:
-                error = Conflict("this entry is another device's", rule="delivery.duplicate")
-                outcome.answers[again.place] = refused(again.request_id, error)
-            else:
-                outcome.answers[again.place] = api.Accepted(again.request_id, *row)
+    def _accepted(
+        self, request_id: int, group_id: bytes, position: int, sender: Device
+    ) -> api.ProviderFrame:
+        """Give bytes that were accepted the same verdict again."""
+        row = self._store.accepted(group_id, position, sender)
+        if row is None:
+            error = Conflict("this entry is another device's", rule="delivery.duplicate")
+            return refused(request_id, error)
+        return api.Accepted(request_id, *row)
 
     def _apply(self, written: WriteSet) -> None:
         # Confirmed at once: whenever this transaction fails, the cached handle goes with it.

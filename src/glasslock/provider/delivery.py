@@ -19,13 +19,17 @@ from glasslock.wire.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class LeafSlot:
-    """The newest slot of a leaf: what the next message of it must continue."""
+    """The newest slot of a leaf: what the next message of it must continue.
+
+    ``opened`` is the position of its message 0, None for a slot from before that was kept.
+    """
 
     epoch: int
     tau: int
     slot: bytes
     count: int
     last: bytes
+    opened: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry that was accepted, with the line as it is afterwards."""
+    """An entry that was accepted, with the line as it is afterwards.
+
+    ``slot`` is the one that an envelope's sender is in then.
+    """
 
     kind: EntryKind
     digest: bytes
     data: bytes
     head: Head
     line: Line
+    slot: LeafSlot | None = None
     seal: TakenSeal | None = None
 
 
@@ -109,9 +117,9 @@ def append_envelope(
         seal = take_seal(line.policy, header, envelope.opening, upload, lookups.tier1_at)
     digest = envelope.digest
     head = line.head.next(time, digest)
-    newest = LeafSlot(slot.epoch, slot.tau, slot.slot, slot.count + 1, digest)
+    newest = LeafSlot(slot.epoch, slot.tau, slot.slot, slot.count + 1, digest, slot.opened)
     after = line.moved(head, {**line.slots, leaf.index: newest})
-    return Entry(EntryKind.ENVELOPE, digest, envelope.encode(), head, after, seal)
+    return Entry(EntryKind.ENVELOPE, digest, envelope.encode(), head, after, newest, seal)
 
 
 def append_commit(
@@ -179,7 +187,8 @@ def _open(
     seen = header.seen
     if seen.position > line.head.position or lookups.head_at(seen.position) != seen.head:
         raise VerificationError("the sender has seen another line", rule="delivery.seen")
-    return LeafSlot(header.epoch, header.tau, header.digest, 0, b""), header
+    opened = line.head.position + 1
+    return LeafSlot(header.epoch, header.tau, header.digest, 0, b"", opened), header
 
 
 def _check_header(line: Line, leaf: Leaf, header: SlotHeader) -> None:

@@ -55,10 +55,9 @@ class Lines:
         while True:
             # By the sender's own line: what others wrote in between is never read.
             rows = self._db.all(
-                "SELECT e.position, e.kind, e.data, r.receipt, e.q"
-                " FROM entries e INDEXED BY entries_own JOIN receipts r USING (group_id, position)"
-                " WHERE e.account = ? AND e.device = ? AND e.q > ? AND e.group_id = ?"
-                " AND e.kind != 'handshake' ORDER BY e.q LIMIT ?",
+                "SELECT position, kind, data, receipt, q FROM entries INDEXED BY entries_own"
+                " WHERE account = ? AND device = ? AND q > ? AND group_id = ?"
+                " AND kind != 'handshake' ORDER BY q LIMIT ?",
                 (opening.account, opening.device, q, opening.group_id, PAGE),
             )
             yield from (SentEntry(*row) for row in rows)

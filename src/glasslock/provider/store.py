@@ -18,9 +18,23 @@ from glasslock.wire.api import MAX_FETCH, EntryItem, InboxItem
 from glasslock.wire.entry import Head
 from glasslock.wire.policy import Policy, decode_policy
 
-# Group, position, time, kind, digest, head, data; sender, its q and the head of its own line.
+# Group, position, time, kind, digest, head, data; sender, its q and the head of its own line;
+# receipt; position of its slot's message 0 and number in the slot, for an envelope.
 EntryRow: TypeAlias = tuple[
-    bytes, int, int, str, bytes, bytes, bytes, AccountId, DeviceId, int, bytes
+    bytes,
+    int,
+    int,
+    str,
+    bytes,
+    bytes,
+    bytes,
+    AccountId,
+    DeviceId,
+    int,
+    bytes,
+    bytes,
+    int | None,
+    int | None,
 ]
 
 WHOLE_LINE: Final = (1 << 63) - 1
@@ -239,7 +253,7 @@ class Store:
             raise StateError("the group's policy is missing", rule="store.policy")
         view = public.view
         slots = self._db.all(
-            "SELECT leaf, epoch, tau, slot, count, last FROM slots WHERE group_id = ?",
+            "SELECT leaf, epoch, tau, slot, count, last, opened FROM slots WHERE group_id = ?",
             (group_id,),
         )
         return Line(
@@ -264,7 +278,9 @@ class Store:
 
     def put_entries(self, rows: Iterable[EntryRow]) -> None:
         """Write accepted entries."""
-        self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
 
     def move_lines(self, moved: Iterable[tuple[bytes, Head]]) -> None:
         """Move groups' lines to their newest heads."""
@@ -276,12 +292,25 @@ class Store:
     def put_slots(self, slots: Iterable[tuple[tuple[bytes, int], LeafSlot]]) -> None:
         """Keep the newest slots of leaves, by group and leaf."""
         self._db.executemany(
-            "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (group_id, leaf, slot.epoch, slot.tau, slot.slot, slot.count, slot.last)
+                (
+                    group_id,
+                    leaf,
+                    slot.epoch,
+                    slot.tau,
+                    slot.slot,
+                    slot.count,
+                    slot.last,
+                    slot.opened,
+                )
                 for (group_id, leaf), slot in slots
             ],
         )
+
+    def put_slot_starts(self, rows: Iterable[tuple[bytes, bytes, int]]) -> None:
+        """Keep where slots began: group, slot, position of message 0."""
+        self._db.executemany("INSERT INTO slot_starts VALUES (?, ?, ?)", rows)
 
     def keep_slots(self, group_id: bytes, leaves: Iterable[int]) -> None:
         """Drop the slots of all leaves but these."""
@@ -292,10 +321,6 @@ class Store:
                     "DELETE FROM slots WHERE group_id = ? AND leaf = ?", (group_id, leaf)
                 )
 
-    def put_receipts(self, rows: Iterable[tuple[bytes, int, bytes]]) -> None:
-        """Keep encoded receipts by group and position."""
-        self._db.executemany("INSERT INTO receipts VALUES (?, ?, ?)", rows)
-
     def head_at(self, group_id: bytes, position: int) -> bytes | None:
         """Return the running head after ``position``."""
         if position == 0:
@@ -305,21 +330,31 @@ class Store:
         )
         return None if row is None else row[0]
 
-    def accepted(self, group_id: bytes, digest: bytes, sender: Device) -> tuple[Any, ...] | None:
-        """Return position, time, head, receipt, q and device head of an accepted submission."""
-        return self._db.one(
-            "SELECT e.position, e.time, e.head, r.receipt, e.q, e.device_head FROM entries e"
-            " JOIN receipts r USING (group_id, position)"
-            " WHERE e.group_id = ? AND e.digest = ? AND e.account = ? AND e.device = ?",
-            (group_id, digest, sender.account, sender.device),
-        )
-
-    def has_entry(self, group_id: bytes, digest: bytes) -> bool:
-        """Say whether a digest stands on the line."""
+    def place_of(self, group_id: bytes, digest: bytes, slot: bytes, m: int) -> int | None:
+        """Return the position of an entry by its digest, and by its slot and number in it."""
         row = self._db.one(
-            "SELECT 1 FROM entries WHERE group_id = ? AND digest = ?", (group_id, digest)
+            "SELECT e.position FROM slot_starts s JOIN entries e"
+            " ON e.group_id = s.group_id AND e.opened = s.opened"
+            " WHERE s.group_id = ? AND s.slot = ? AND e.m = ? AND e.digest = ?",
+            (group_id, slot, m, digest),
         )
-        return row is not None
+        return self.place_without_slot(group_id, digest) if row is None else int(row[0])
+
+    def place_without_slot(self, group_id: bytes, digest: bytes) -> int | None:
+        """Return the position of an entry by its digest alone: a handshake, or one from before."""
+        row = self._db.one(
+            "SELECT position FROM entries WHERE group_id = ? AND digest = ? AND opened IS NULL",
+            (group_id, digest),
+        )
+        return None if row is None else int(row[0])
+
+    def accepted(self, group_id: bytes, position: int, sender: Device) -> tuple[Any, ...] | None:
+        """Return position, time, head, receipt, q and device head of what ``sender`` sent."""
+        return self._db.one(
+            "SELECT position, time, head, receipt, q, device_head FROM entries"
+            " WHERE group_id = ? AND position = ? AND account = ? AND device = ?",
+            (group_id, position, sender.account, sender.device),
+        )
 
     def newest(self, group_id: bytes) -> int:
         """Return the last position of a line, 0 when there is none."""
@@ -329,9 +364,8 @@ class Store:
     def entries(self, group_id: bytes, after: int, most: int) -> list[EntryItem]:
         """Return entries after ``after`` up to position ``most``, as many as a frame may have."""
         rows = self._db.execute(
-            "SELECT e.position, e.time, e.kind, e.data, r.receipt FROM entries e"
-            " JOIN receipts r USING (group_id, position) WHERE e.group_id = ?"
-            " AND e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?",
+            "SELECT position, time, kind, data, receipt FROM entries"
+            " WHERE group_id = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?",
             (group_id, after, most, MAX_FETCH),
         )
         found: list[EntryItem] = []

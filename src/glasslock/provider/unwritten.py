@@ -1,54 +1,70 @@
-"""What a running batch has accepted and not yet written: each table in one go, each line once.
+"""What a running batch has accepted and not yet written: signed together, written together.
 
-Rows of many messages go to the store together, and of what moves with every message (a line's
-head, a leaf's slot, a device's own line, a cursor) only the last state is written. Whoever reads
-the store in the middle of a batch has this written before. Decides nothing.
+One signature stands for all entries, their rows go to the store in one go, and of what moves with
+every message (a line's head, a leaf's slot, a device's own line, a cursor) only the last state is
+written. Whoever reads the store in the middle of a batch has this written before. Decides nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
 from glasslock.mls import Device
 from glasslock.provider.delivery import Entry, LeafSlot
 from glasslock.provider.store import EntryRow, Store
-from glasslock.wire.entry import Head
+from glasslock.tlog.receipt import make_receipts
+from glasslock.wire import api
+from glasslock.wire.entry import Head, ReceiptLeaf
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """An accepted entry that waits for its receipt, with the place of its answer in the batch.
+
+    ``q`` and ``device_head`` are the sender's own line after it.
+    """
+
+    place: int
+    request_id: int
+    entry: Entry
+    sender: Device
+    q: int
+    device_head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An entry with its receipt: what its sender is answered, what everybody is sent."""
+
+    place: int
+    group_id: bytes
+    answer: api.Accepted
+    item: api.EntryItem
 
 
 class Unwritten:
-    """Collects what goes to ``store``."""
+    """Collects what goes to ``store``; ``leaves`` are what will be signed of its entries."""
 
     def __init__(self, store: Store) -> None:
         """Begin with nothing to write."""
         self._store = store
-        self._entries: list[EntryRow] = []
+        self.leaves: list[ReceiptLeaf] = []
+        self._fresh: list[Fresh] = []
         self._heads: dict[bytes, Head] = {}
         self._slots: dict[tuple[bytes, int], LeafSlot] = {}
-        self._devices: dict[Device, tuple[int, bytes]] = {}
         self._acks: dict[tuple[bytes, Device], int] = {}
 
     def touches(self, group_id: bytes) -> bool:
         """Say whether there are entries of a group that the store does not have."""
         return group_id in self._heads
 
-    def add(self, entry: Entry, sender: Device, q: int, device_head: bytes) -> None:
-        """Take an accepted entry, the ``q``-th of its sender."""
-        head, group_id = entry.head, entry.line.group_id
-        self._entries.append(
-            (
-                group_id,
-                head.position,
-                head.time,
-                entry.kind.value,
-                entry.digest,
-                head.head,
-                entry.data,
-                sender.account,
-                sender.device,
-                q,
-                device_head,
-            )
-        )
-        self._heads[group_id] = head
-        self._devices[sender] = q, device_head
+    def add(self, fresh: Fresh) -> None:
+        """Take an accepted entry."""
+        entry = fresh.entry
+        self._fresh.append(fresh)
+        self.leaves.append(leaf_of(entry))
+        self._heads[entry.line.group_id] = entry.head
 
     def slot(self, group_id: bytes, leaf: int, slot: LeafSlot) -> None:
         """Take the newest slot of a leaf."""
@@ -59,19 +75,86 @@ class Unwritten:
         key = group_id, device
         self._acks[key] = max(position, self._acks.get(key, 0))
 
-    def write(self) -> None:
-        """Hand everything to the store."""
-        if self._entries:
-            self._store.put_entries(self._entries)
+    def write(self, sign: Callable[[str, bytes], bytes]) -> list[Acknowledged]:
+        """Sign the entries with ``sign(label, content)`` and hand everything to the store."""
+        made = [receipt.encode() for receipt in make_receipts(self.leaves, sign)]
+        pairs = list(zip(self._fresh, made, strict=True))
+        if pairs:
+            self._store.put_entries([_row(fresh, receipt) for fresh, receipt in pairs])
+            self._store.put_slot_starts(_starts(self._fresh))
             self._store.move_lines(self._heads.items())
-            self._store.move_device_lines(self._devices.items())
+            self._store.move_device_lines(
+                {each.sender: (each.q, each.device_head) for each in self._fresh}.items()
+            )
         if self._slots:
             self._store.put_slots(self._slots.items())
         if self._acks:
             self._store.put_acks(self._acks.items())
         self.forget()
+        return [_acknowledged(fresh, receipt) for fresh, receipt in pairs]
 
     def forget(self) -> None:
         """Drop everything: it was written, or its transaction is gone."""
-        for kept in (self._entries, self._heads, self._slots, self._devices, self._acks):
+        for kept in (self.leaves, self._fresh, self._heads, self._slots, self._acks):
             kept.clear()
+
+
+def leaf_of(entry: Entry) -> ReceiptLeaf:
+    """Return what the provider acknowledges of an entry."""
+    head, seal = entry.head, entry.seal
+    return ReceiptLeaf(
+        entry.line.group_id,
+        head.position,
+        head.time,
+        entry.digest,
+        head.head,
+        None if seal is None else seal.digest,
+        None if seal is None else seal.tier1,
+    )
+
+
+def _row(fresh: Fresh, receipt: bytes) -> EntryRow:
+    entry, head, slot = fresh.entry, fresh.entry.head, fresh.entry.slot
+    opened = None if slot is None else slot.opened
+    return (
+        entry.line.group_id,
+        head.position,
+        head.time,
+        entry.kind.value,
+        entry.digest,
+        head.head,
+        entry.data,
+        fresh.sender.account,
+        fresh.sender.device,
+        fresh.q,
+        fresh.device_head,
+        receipt,
+        opened,
+        None if slot is None or opened is None else slot.count - 1,
+    )
+
+
+def _starts(fresh: Iterable[Fresh]) -> list[tuple[bytes, bytes, int]]:
+    return [
+        (each.entry.line.group_id, slot.slot, slot.opened)
+        for each in fresh
+        if (slot := each.entry.slot) is not None and slot.opened == each.entry.head.position
+    ]
+
+
+def _acknowledged(fresh: Fresh, receipt: bytes) -> Acknowledged:
+    entry, head = fresh.entry, fresh.entry.head
+    return Acknowledged(
+        fresh.place,
+        entry.line.group_id,
+        api.Accepted(
+            fresh.request_id,
+            head.position,
+            head.time,
+            head.head,
+            receipt,
+            fresh.q,
+            fresh.device_head,
+        ),
+        api.EntryItem(head.position, head.time, entry.kind.value, entry.data, receipt),
+    )

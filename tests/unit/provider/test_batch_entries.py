@@ -35,7 +35,14 @@ from glasslock.wire.envelope import (
 )
 from tests.unit.provider.test_batch import GROUP, KEY, NOW, POLICY, Person
 
-TABLES = ("groups", "members", "slots", "entries", "devices", "refusals", "inbox")
+# All but receipts: they tell of the batch that an entry came in.
+ENTRY = "group_id, position, time, kind, digest, head, data, account, device, q, device_head"
+TABLES = {
+    "entries": f"{ENTRY}, opened, m",
+    **dict.fromkeys(
+        ("groups", "members", "slots", "slot_starts", "devices", "refusals", "inbox"), "*"
+    ),
+}
 SIZE = 256
 
 
@@ -129,7 +136,8 @@ class Desk:
 
 
 def _all(kept: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
-    return kept.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - a name from above
+    query = f"SELECT {TABLES[table]} FROM {table}"  # noqa: S608 - names from above
+    return kept.execute(query).fetchall()
 
 
 @dataclass
