@@ -16,11 +16,12 @@ from tempfile import TemporaryDirectory
 from glasslock.logserver.app import LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
 from glasslock.logserver.sequencer import Tree
+from glasslock.logserver.witnesses import Witnesses
 from glasslock.orders.ledger import Ledger, sign_leaf
 from glasslock.signing import SigningKey
-from glasslock.tlog.checkpoint import add_signatures, sign_head
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.merkle import leaf_hash, verify_inclusion
+from glasslock.tlog.note import SignatureLine
 from glasslock.tlog.treehead import TreeHead
 from glasslock.wire.leaf import IngestLeaf, encode_leaf
 from tests.bench.curve import Curve, Growth, Sample, cpu_seconds
@@ -42,8 +43,26 @@ class _Stopped:
         return NOW
 
 
+class _AtOnce(Witnesses):
+    """Witnesses that sign at once, whatever they are shown."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__([world.quorum], [world.log], {})
+        self._world = world
+
+    async def compare(self, tree: Tree) -> None:
+        """Have nothing to compare."""
+
+    async def cosignatures(
+        self, _note: bytes, head: TreeHead, _tree: Tree
+    ) -> dict[bytes, SignatureLine]:
+        """Return everybody's line."""
+        signers = zip(self._world.quorum.witnesses, self._world.witnesses, strict=True)
+        return {known.verifier.key: by.sign(head.body, time=NOW) for known, by in signers}
+
+
 class _Log(LogServer):
-    """A log whose witnesses sign at once."""
+    """A log with such witnesses."""
 
     def __init__(self, folder: FilePath, world: World) -> None:
         witnesses = [
@@ -51,11 +70,7 @@ class _Log(LogServer):
             for w in world.quorum.witnesses
         ]
         super().__init__(LogConfig(folder, ORIGIN, witnesses, 3, []), _Stopped())
-        self._world = world
-
-    async def _cosigned(self, head: TreeHead) -> bytes:
-        lines = [witness.sign(head.body, time=NOW) for witness in self._world.witnesses]
-        return add_signatures(sign_head(head, [self._signer]), lines)
+        self._witnesses = _AtOnce(world)
 
 
 @contextmanager
