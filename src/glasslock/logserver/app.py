@@ -19,7 +19,6 @@ from glasslock.errors import (
     GlasslockError,
     LogInconsistent,
     QuorumNotMet,
-    WireError,
 )
 from glasslock.logserver.config import LogConfig
 from glasslock.logserver.keys import load_signers
@@ -39,6 +38,7 @@ from glasslock.tlog.checkpoint import (
     sign_head,
     verify_checkpoint,
 )
+from glasslock.tlog.encoding import decode_decimal
 from glasslock.tlog.quorum import QuorumFile
 from glasslock.tlog.reader import MAX_HISTORY, encode_history
 from glasslock.tlog.submission import MAX_SUBMISSION, Submission, decode_submission
@@ -92,12 +92,16 @@ class LogServer:
                 raise LogInconsistent("the published checkpoint is ahead", rule="log.restored")
             return 0, 0.0
         size, note = newest
-        if file.exists() and read_head(file.read_bytes())[1].size > size:
-            raise LogInconsistent("the published checkpoint is ahead", rule="log.restored")
-        if read_head(note)[1].root != self._tree.root(size):
+        if not self._covers(read_head(note)[1], self._tree.size):
             raise LogInconsistent("the entries are not what was published", rule="log.entries")
+        if file.exists() and not self._covers(read_head(file.read_bytes())[1], size):
+            raise LogInconsistent("the published checkpoint is of other entries", rule="log.restored")
         self._store.put_checkpoint(note)
         return size, 0.0
+
+    def _covers(self, head: TreeHead, size: int) -> bool:
+        """Say whether ``head`` is of a beginning of the first ``size`` entries."""
+        return head.size <= size and self._tree.root(head.size) == head.root
 
     @property
     def set_back(self) -> int:
@@ -168,9 +172,8 @@ class LogServer:
         return Reply(newest[1], 200, TEXT)
 
     async def _get_history(self, request: HttpRequest) -> Reply:
-        if not request.parts["size"].isdecimal():
-            raise WireError("history begins at a size", rule="log.history")
-        notes = self._store.history(int(request.parts["size"][:18]), MAX_HISTORY)
+        size = decode_decimal(request.parts["size"].encode(), rule="log.history")
+        notes = self._store.history(size, MAX_HISTORY)
         return Reply(encode_history(notes), 200, BYTES)
 
     async def _get_tile(self, request: HttpRequest) -> Reply:
