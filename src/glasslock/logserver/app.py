@@ -95,7 +95,7 @@ class LogServer:
         if not self._covers(read_head(note)[1], self._tree.size):
             raise LogInconsistent("the entries are not what was published", rule="log.entries")
         if file.exists() and not self._covers(read_head(file.read_bytes())[1], size):
-            raise LogInconsistent("the published checkpoint is of other entries", rule="log.restored")
+            raise LogInconsistent("the checkpoint is of other entries", rule="log.restored")
         self._store.put_checkpoint(note)
         return size, 0.0
 
