@@ -7,6 +7,7 @@ does not hold is passed over, as by everybody else, and counted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from glasslock import signing
@@ -63,6 +64,35 @@ class OrderRecord:
         return [said for said in self.said if said.key == key]
 
 
+class Roots(Mapping[int, IngestLeaf]):
+    """The ingest leaves of one provider before an index, by interval: looked up, not copied."""
+
+    def __init__(
+        self, ingest: Mapping[tuple[bytes, int], Said], provider: bytes, before: int
+    ) -> None:
+        """Look into ``ingest``, which may grow meanwhile: what comes later stands later."""
+        self._ingest = ingest
+        self._provider = provider
+        self._before = before
+
+    def __getitem__(self, interval: int) -> IngestLeaf:
+        """Return the leaf of an interval; raises ``KeyError``."""
+        said = self._ingest[self._provider, interval]
+        if said.index >= self._before or not isinstance(said.leaf, IngestLeaf):
+            raise KeyError(interval)
+        return said.leaf
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the intervals that have one."""
+        return (
+            interval for key, interval in self._ingest if key == self._provider and interval in self
+        )
+
+    def __len__(self) -> int:
+        """Count them."""
+        return sum(1 for _ in self)
+
+
 class Ledger:
     """The orders log as far as it was read."""
 
@@ -102,13 +132,9 @@ class Ledger:
         """Say whether an order should have been disclosed by now, by the witnesses' clocks."""
         return record.disclosed is None and record.leaf.disclose_by < self.time
 
-    def roots(self, provider: bytes, before: int) -> dict[int, IngestLeaf]:
+    def roots(self, provider: bytes, before: int) -> Roots:
         """Return the ingest leaves of ``provider`` that stand before index ``before``."""
-        return {
-            interval: said.leaf
-            for (key, interval), said in self.ingest.items()
-            if key == provider and said.index < before and isinstance(said.leaf, IngestLeaf)
-        }
+        return Roots(self.ingest, provider, before)
 
     def _said(self, signed: SignedLeaf, index: int, time: int) -> bool:
         verify_leaf(signed)
