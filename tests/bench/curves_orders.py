@@ -182,8 +182,8 @@ CURVES = (
         "order",
         "orders logged",
         (64, 512, 4_096, 32_768),
-        Growth.CONSTANT,
-        "only orders of the same authority in the last seven days count",
+        Growth.LINEAR,
+        "for budget and overdue notices every order is looked at, some 2 us each, as in each round",
         _orders,
     ),
 )
