@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from glasslock.errors import (
     Conflict,
@@ -51,27 +51,26 @@ GROUP_ROOM: Final = 50_000
 DEVICE_ROOM: Final = 20_000
 
 
-@dataclass(frozen=True)
-class Request:
-    """A frame of a logged-in device, with when it came (unix seconds)."""
+class Request(NamedTuple):
+    """A frame of a logged-in device, with when it came (unix seconds).
+
+    ``envelope`` is what is in a ``SubmitEnvelope``, where it was read beforehand.
+    """
 
     device: Device
     frame: api.DeviceFrame
     now: int
+    envelope: Envelope | None = None
 
     @classmethod
     def read(cls, device: Device, frame: api.DeviceFrame, now: int) -> Request:
         """Read what can be read beside a running batch; raises ``WireError``."""
-        request = cls(device, frame, now)
-        if isinstance(frame, api.SubmitEnvelope):
-            # Its digest is kept with it: half of what an envelope costs needs no store.
-            _ = request.envelope.digest
-        return request
-
-    @cached_property
-    def envelope(self) -> Envelope:
-        """The decoded envelope of a ``SubmitEnvelope``; raises ``WireError``."""
-        return decode_envelope(getattr(self.frame, "envelope", b""))
+        if not isinstance(frame, api.SubmitEnvelope):
+            return cls(device, frame, now)
+        envelope = decode_envelope(frame.envelope)
+        # It is kept with the envelope: half of what one costs needs no store.
+        _ = envelope.digest
+        return cls(device, frame, now, envelope)
 
 
 @dataclass(slots=True)
@@ -94,6 +93,7 @@ class _Group:
 
     line: Line
     public: PublicGroup
+    past: delivery.Lookups
     clean: bool
 
 
@@ -201,7 +201,7 @@ class Batcher:
     # -- entries --------------------------------------------------------------------------------
 
     def _envelope(self, request: Request, frame: api.SubmitEnvelope) -> api.ProviderFrame | None:
-        envelope = request.envelope
+        envelope = request.envelope or decode_envelope(frame.envelope)
         group = self._group(frame.group_id)
         line = group.line
         if not group.clean:
@@ -213,13 +213,11 @@ class Batcher:
                 envelope,
                 frame.upload,
                 request.now,
-                delivery.Lookups(
-                    partial(self._head_at, line), partial(self._archive.tier1, frame.group_id)
-                ),
+                group.past,
             )
         except GlasslockError:
             # Bytes that were accepted fit nowhere a second time: only now need they be looked for.
-            again = self._accepted_envelope(request, frame)
+            again = self._accepted_envelope(request, frame, envelope)
             if again is None:
                 raise
             return again
@@ -233,12 +231,13 @@ class Batcher:
         self._append(frame.id, entry, request.device)
         return None
 
-    def _head_at(self, line: Line, position: int) -> bytes | None:
-        if position == line.head.position:
-            return line.head.head
-        if self._unwritten.touches(line.group_id):
+    def _head_at(self, group_id: bytes, position: int) -> bytes | None:
+        newest = self._group(group_id).line.head
+        if position == newest.position:
+            return newest.head
+        if self._unwritten.touches(group_id):
             self._write()
-        return self._store.head_at(line.group_id, position)
+        return self._store.head_at(group_id, position)
 
     def _handshake(self, request: Request, frame: api.SubmitHandshake) -> api.ProviderFrame | None:
         digest = handshake_digest(frame.commit)
@@ -270,7 +269,7 @@ class Batcher:
         entry = delivery.append_commit(line, frame.commit, preview, after, request.now)
         added = [Device.of(member.identity) for member in preview.added]
         self._welcome(entry, added, frame.welcome)
-        self._groups.put(frame.group_id, _Group(entry.line, public, group.clean))
+        self._remember(entry.line, public, clean=group.clean)
         self._outcome.changed.add(frame.group_id)
         self._append(frame.id, entry, request.device)
         self._store.keep_slots(frame.group_id, entry.line.slots)
@@ -340,11 +339,11 @@ class Batcher:
             raise _again(*verdict)
 
     def _accepted_envelope(
-        self, request: Request, frame: api.SubmitEnvelope
+        self, request: Request, frame: api.SubmitEnvelope, envelope: Envelope
     ) -> api.ProviderFrame | None:
         if self._unwritten.touches(frame.group_id):
             self._write()
-        envelope, header = request.envelope, request.envelope.message_header
+        header = envelope.message_header
         position = self._store.place_of(frame.group_id, envelope.digest, header.slot, header.m)
         if position is None:
             return None
@@ -372,7 +371,7 @@ class Batcher:
             return
         match request.frame:
             case api.SubmitEnvelope() as frame:
-                group_id, digest = frame.group_id, request.envelope.digest
+                group_id, digest = frame.group_id, decode_envelope(frame.envelope).digest
             case api.SubmitHandshake() as frame:
                 group_id, digest = frame.group_id, handshake_digest(frame.commit)
             case _:
@@ -411,7 +410,7 @@ class Batcher:
         self._apply(written)
         self._store.put_group(line, view.context, frame.group_info)
         self._store.put_members(line, None)
-        self._groups.put(frame.group_id, _Group(line, public, clean=True))
+        self._remember(line, public, clean=True)
         return api.Done(frame.id)
 
     def _group_info(self, request: Request, frame: api.GetGroupInfo) -> api.ProviderFrame:
@@ -446,8 +445,16 @@ class Batcher:
                 raise Denied("there is no such group", rule="delivery.group")
             public = self._store.public_group(group_id)
             line = self._store.line(group_id, public)
-            group = _Group(line, public, not self._store.has_refusals(group_id))
-            self._groups.put(group_id, group)
+            group = self._remember(line, public, clean=not self._store.has_refusals(group_id))
+        return group
+
+    def _remember(self, line: Line, public: PublicGroup, *, clean: bool) -> _Group:
+        group_id = line.group_id
+        past = delivery.Lookups(
+            partial(self._head_at, group_id), partial(self._archive.tier1, group_id)
+        )
+        group = _Group(line, public, past, clean)
+        self._groups.put(group_id, group)
         return group
 
     def _follow(self, request: Request, frame: api.Follow) -> api.Following:

@@ -8,7 +8,7 @@ written. Whoever reads the store in the middle of a batch has this written befor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from glasslock.mls import Device
 from glasslock.provider.delivery import Entry, LeafSlot
@@ -18,8 +18,7 @@ from glasslock.wire import api
 from glasslock.wire.entry import Head, ReceiptLeaf
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(NamedTuple):
     """An accepted entry that waits for its receipt, with the place of its answer in the batch.
 
     ``q`` and ``device_head`` are the sender's own line after it.
@@ -33,8 +32,7 @@ class Fresh:
     device_head: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(NamedTuple):
     """An entry with its receipt: what its sender is answered, what everybody is sent."""
 
     place: int

@@ -25,7 +25,7 @@ from glasslock.errors import GlasslockError, TransportError, WireError
 from glasslock.runtime.frames import EXTENSION, FrameProtocol, frame_of
 from glasslock.runtime.http import MAX_BODY, MSGPACK
 from glasslock.runtime.problems import problem_of, status_of
-from glasslock.runtime.service import Background, announce, running
+from glasslock.runtime.service import Background, announce, running, spare_collector
 from glasslock.wire.api import MAX_FRAME
 
 STOP_SECONDS: Final = 5
@@ -220,5 +220,6 @@ async def _serve(
         while not server.started and not serving.done():  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.005)
         if server.started:
+            spare_collector()
             announce("ready", port=listener.getsockname()[1])
         await serving

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import json
 import signal
@@ -17,6 +18,8 @@ from glasslock.runtime.logs import Log
 
 Background = Callable[[], Coroutine[Any, Any, None]]
 BACKLOG: Final = 1_024
+# New objects before each of the three kinds of collection, the later two counted in the one before.
+_COLLECT: Final = (100_000, 20, 10)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -58,6 +61,17 @@ async def every(seconds: float, work: Background, log: Log) -> None:
         await asyncio.sleep(seconds)
 
 
+def spare_collector() -> None:
+    """Have the collector of cycles look at what came since the start, and seldom.
+
+    A batch holds thousands of objects for a moment and makes no cycle: looking through them all
+    the time took a sixth of a busy daemon.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
+
+
 def run_worker(background: Sequence[Background]) -> None:
     """Run a daemon that listens to nobody until SIGTERM or SIGINT."""
     asyncio.run(_work(background))
@@ -68,6 +82,7 @@ async def _work(background: Sequence[Background]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(background):
+        spare_collector()
         announce("ready", port=0)
         await stop.wait()
 
