@@ -76,9 +76,11 @@ class Unwritten:
     def write(self, sign: Callable[[str, bytes], bytes]) -> list[Acknowledged]:
         """Sign the entries with ``sign(label, content)`` and hand everything to the store."""
         made = [receipt.encode() for receipt in make_receipts(self.leaves, sign)]
-        pairs = list(zip(self._fresh, made, strict=True))
-        if pairs:
-            self._store.put_entries([_row(fresh, receipt) for fresh, receipt in pairs])
+        written = [
+            _written(fresh, receipt) for fresh, receipt in zip(self._fresh, made, strict=True)
+        ]
+        if written:
+            self._store.put_entries([row for row, _ in written])
             self._store.put_slot_starts(_starts(self._fresh))
             self._store.move_lines(self._heads.items())
             self._store.move_device_lines(
@@ -89,7 +91,7 @@ class Unwritten:
         if self._acks:
             self._store.put_acks(self._acks.items())
         self.forget()
-        return [_acknowledged(fresh, receipt) for fresh, receipt in pairs]
+        return [acknowledged for _, acknowledged in written]
 
     def forget(self) -> None:
         """Drop everything: it was written, or its transaction is gone."""
@@ -111,17 +113,19 @@ def leaf_of(entry: Entry) -> ReceiptLeaf:
     )
 
 
-def _row(fresh: Fresh, receipt: bytes) -> EntryRow:
-    entry, head, slot = fresh.entry, fresh.entry.head, fresh.entry.slot
+def _written(fresh: Fresh, receipt: bytes) -> tuple[EntryRow, Acknowledged]:
+    entry, slot = fresh.entry, fresh.entry.slot
+    group_id, kind, data = entry.line.group_id, entry.kind.value, entry.data
+    position, time, head = entry.head.position, entry.head.time, entry.head.head
     opened = None if slot is None else slot.opened
-    return (
-        entry.line.group_id,
-        head.position,
-        head.time,
-        entry.kind.value,
+    row = (
+        group_id,
+        position,
+        time,
+        kind,
         entry.digest,
-        head.head,
-        entry.data,
+        head,
+        data,
         fresh.sender.account,
         fresh.sender.device,
         fresh.q,
@@ -130,6 +134,11 @@ def _row(fresh: Fresh, receipt: bytes) -> EntryRow:
         opened,
         None if slot is None or opened is None else slot.count - 1,
     )
+    answer = api.Accepted(
+        fresh.request_id, position, time, head, receipt, fresh.q, fresh.device_head
+    )
+    item = api.EntryItem(position, time, kind, data, receipt)
+    return row, Acknowledged(fresh.place, group_id, answer, item)
 
 
 def _starts(fresh: Iterable[Fresh]) -> list[tuple[bytes, bytes, int]]:
@@ -138,21 +147,3 @@ def _starts(fresh: Iterable[Fresh]) -> list[tuple[bytes, bytes, int]]:
         for each in fresh
         if (slot := each.entry.slot) is not None and slot.opened == each.entry.head.position
     ]
-
-
-def _acknowledged(fresh: Fresh, receipt: bytes) -> Acknowledged:
-    entry, head = fresh.entry, fresh.entry.head
-    return Acknowledged(
-        fresh.place,
-        entry.line.group_id,
-        api.Accepted(
-            fresh.request_id,
-            head.position,
-            head.time,
-            head.head,
-            receipt,
-            fresh.q,
-            fresh.device_head,
-        ),
-        api.EntryItem(head.position, head.time, entry.kind.value, entry.data, receipt),
-    )

@@ -7,7 +7,7 @@ an ``id`` that its one answer repeats; ``Deliver`` and ``InboxItem`` come unaske
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from glasslock.wire.digest import digest
 from glasslock.wire.labels import Label
 
 T = TypeVar("T")
+# A position or a number that counts up from 1, as far as any store can keep it.
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 MAX_FRAME: Final = 8 * 1024 * 1024
 MAX_FETCH: Final = 500
@@ -108,20 +110,20 @@ class Follow(Frame, frozen=True):
 
     id: int
     group_id: bytes
-    after: int
+    after: Count
 
 
 class Ack(Frame, frozen=True):
     """Everything up to ``position`` is stored on this device; no answer."""
 
     group_id: bytes
-    position: int
+    position: Count
 
 
 class AckInbox(Frame, frozen=True):
     """Everything in the inbox up to ``seq`` is stored on this device; no answer."""
 
-    seq: int
+    seq: Count
 
 
 class GetGroupInfo(Frame, frozen=True):

@@ -33,6 +33,7 @@ from glasslock.wire.envelope import (
     SlotHeader,
     decode_envelope,
 )
+from glasslock.wire.policy import Policy, PolicyExtension
 from tests.unit.provider.test_batch import GROUP, KEY, NOW, POLICY, Person
 
 # All but receipts: they tell of the batch that an entry came in.
@@ -53,6 +54,7 @@ class Writer:
     person: Person
     group: Group
     chance: random.Random
+    policy: Policy = POLICY
     seen: Head = field(default_factory=lambda: Head.start(GROUP))
     slot: SlotHeader | None = None
     count: int = 0
@@ -72,14 +74,14 @@ class Writer:
         if before is not None and self.last is not None:
             close = Close(before.epoch, before.tau, self.count, self.last)
         self.slot = SlotHeader(
-            policy=POLICY.digest,
+            policy=self.policy.digest,
             group_id=GROUP,
             epoch=view.epoch,
             context=context_digest(view.context),
             leaf=view.own_leaf,
             credential=credential_digest(own.credential),
             signer=own.signature_key,
-            tau=tau_at(POLICY.clocks, NOW),
+            tau=tau_at(self.policy.clocks, NOW),
             tier1=None,
             close=close,
             seen=Seen(self.seen.position, self.seen.head),
@@ -147,11 +149,12 @@ class Story:
     people: tuple[Person, Person, Person]
     groups: list[Group]
     frames: list[tuple[Person, api.DeviceFrame]]
+    policy: Policy
 
     @classmethod
-    def begin(cls) -> Story:
+    def begin(cls, policy: Policy = POLICY) -> Story:
         alice, bob, carol = (Person(name) for name in ("alice", "bob", "carol"))
-        group, info = alice.create()
+        group, info = alice.create(policy=PolicyExtension(policy.digest, 0).encode())
         commit = alice.commit(group, [bob.package(), carol.package()])
         alice.merge(group, commit.commit)
         groups = [group]
@@ -161,12 +164,12 @@ class Story:
             each.keep(written)
             groups.append(joined)
         frames = [(alice, api.CreateGroup(1, GROUP, info)), (alice, commit)]
-        return cls((alice, bob, carol), groups, frames)
+        return cls((alice, bob, carol), groups, frames, policy)
 
     def writers(self, seed: int = 1) -> list[Writer]:
         chance = random.Random(seed)
         return [
-            Writer(each, group, chance)
+            Writer(each, group, chance, self.policy)
             for each, group in zip(self.people, self.groups, strict=True)
         ]
 
