@@ -21,6 +21,8 @@ from glasslock.tlog.quorum import QuorumFile, WitnessKey
 from glasslock.tlog.treehead import TreeHead
 from glasslock.tlog.witnessing import ADD_CHECKPOINT, format_witness_request, parse_size
 
+# How long the others wait for one: whoever holds a round up longer has no part in it.
+WITNESS_SECONDS: Final = 5.0
 _OK: Final = 200
 _OTHER_SIZE: Final = 409
 
@@ -35,6 +37,14 @@ class _Asked:
     seen: int
     compared: bool = False
     set_back: bool = False
+
+    async def exchange(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Return its answer; raises ``TransportError``, also when the others have waited enough."""
+        try:
+            async with asyncio.timeout(WITNESS_SECONDS):
+                return await self.client.exchange(method, path, body)
+        except TimeoutError:
+            raise TransportError("a witness is too slow", rule="http.slow") from None
 
     def know(self, size: int) -> None:
         """Take note of what it holds; that may not be less than it has signed."""
@@ -88,11 +98,10 @@ class Witnesses:
 
     async def _compare(self, asked: _Asked, tree: Tree) -> None:
         try:
-            status, note = await asked.client.exchange("GET", self._path)
+            status, note = await asked.exchange("GET", self._path)
         except TransportError:
             return
-        # One that has no such page, or shows what this log has not signed, accuses nobody: if it
-        # has seen more all the same, it answers with another size when it is asked.
+        # One that has no such page, or shows what this log has not signed, accuses nobody.
         head = self._own_head(note) if status == _OK else None
         if head is not None:
             if head.size > tree.size or tree.root(head.size) != head.root:
@@ -123,34 +132,37 @@ class Witnesses:
             LogInconsistent: one has seen a larger log.
         """
         able = [each for each in self._asked if each.compared and not each.set_back]
-        lines = await asyncio.gather(*(_ask(each, note, head, tree) for each in able))
+        lines = await asyncio.gather(*(self._ask(each, note, head, tree) for each in able))
         pairs = zip(able, lines, strict=True)
         return {each.witness.verifier.key: line for each, line in pairs if line is not None}
 
-
-async def _ask(asked: _Asked, note: bytes, head: TreeHead, tree: Tree) -> SignatureLine | None:
-    """Ask one witness, once more when it has seen another size; None when it does not sign."""
-    old = min(asked.seen, head.size)
-    try:
-        for _ in range(2):
-            body = format_witness_request(old, tree.consistency(old, head.size), note)
-            status, answer = await asked.client.exchange("POST", ADD_CHECKPOINT, body)
-            if status != _OTHER_SIZE:
-                break
-            old = parse_size(answer)
-            if old > head.size:
-                raise LogInconsistent("a witness is ahead of this log", rule="log.restored")
-            asked.know(old)
-            if asked.set_back:
+    async def _ask(
+        self, asked: _Asked, note: bytes, head: TreeHead, tree: Tree
+    ) -> SignatureLine | None:
+        """Ask one witness, once more when it has seen another size; None when it does not sign."""
+        old = min(asked.seen, head.size)
+        try:
+            for _ in range(2):
+                body = format_witness_request(old, tree.consistency(old, head.size), note)
+                status, answer = await asked.exchange("POST", ADD_CHECKPOINT, body)
+                if status != _OTHER_SIZE:
+                    break
+                old = parse_size(answer)
+                if old > head.size:
+                    # Saying so costs it nothing: that it has seen more counts once it shows it.
+                    await self._compare(asked, tree)
+                    return None
+                asked.know(old)
+                if asked.set_back:
+                    return None
+            if status != _OK:
                 return None
-        if status != _OK:
+            line = _own_line(answer, asked.witness.verifier, note)
+        except (TransportError, WireError):
             return None
-        line = _own_line(answer, asked.witness.verifier, note)
-    except (TransportError, WireError):
-        return None
-    if line is not None:
-        asked.seen = asked.signed = head.size
-    return line
+        if line is not None:
+            asked.seen = asked.signed = head.size
+        return line
 
 
 def _own_line(answer: bytes, verifier: Verifier, note: bytes) -> SignatureLine | None:
