@@ -72,6 +72,34 @@ def test_what_does_not_fit_is_told() -> None:
     assert (facts["unannounced"], facts["exceeding"], facts["invalid"]) == (2, 1, 3)
 
 
+def test_a_leaf_has_one_encoding_and_every_other_counts_for_nothing() -> None:
+    """Other bytes of the same meaning, under a signature that covers the meaning: no second order.
+
+    A reader that checks what it would write itself, and not what came, takes each of these.
+    """
+    ((_, _, good),) = log((ORDER, PROVIDER))
+    head = b"glasslock/1 order\n\x83\x58\x3d"
+    assert good.startswith(head)
+    # With a part of one byte more, for those whose difference lies in it.
+    longer = head[:-1] + b"\x3e" + good[len(head) :]
+    others = [
+        good.replace(b"\n\x83", b"\n\x98\x03"),
+        good.replace(b"\n\x83\x58\x3d", b"\n\x83\x59\x00\x3d"),
+        good.replace(b"\n\x83", b"\n\x9f") + b"\xff",
+        good.replace(b"\n\x83", b"\n\xd9\xd9\xf7\x83"),
+        good + b"\x00",
+        good.replace(b"glasslock/1 ", b"glasslock/1  "),
+        good.replace(b"order\n", b"order\r\n"),
+        longer.replace(b"\x66family", b"\x78\x06family"),
+        longer.replace(b"\x00\x01\x19\x03\xe8", b"\x18\x00\x01\x19\x03\xe8"),
+        longer.replace(b"\x00\x01\x19\x03\xe8", b"\x00\x18\x01\x19\x03\xe8"),
+    ]
+    assert len({good, *others}) == 1 + len(others)
+    entries = [(number, 900, each) for number, each in enumerate([good, *others])]
+    facts = report(entries, 999).facts
+    assert (facts["orders"], facts["invalid"]) == (1, len(others))
+
+
 def test_who_has_no_place_in_a_policy_counts_for_nothing() -> None:
     known = Bodies(*(frozenset({key.public}) for key in (PROVIDER, SEAT, OTHER)))
     said = [
