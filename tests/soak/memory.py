@@ -15,6 +15,8 @@ from tests.journeys.process import Process
 
 WARM_MESSAGES: Final = 4_500
 """Running heads of 4,096 entries are kept per conversation: beyond that nothing has to grow."""
+WARM_TEXT: Final = 2_500
+"""Characters of each: together they fill a device's page cache, which holds 8 MB of its store."""
 SETTINGS: Final = 'data = "{data}"\nport = 0\n'
 TOLERANCE: Final = 0.05
 ROUND: Final = 250
@@ -54,7 +56,7 @@ async def soak(folder: Path, messages: int) -> list[Held]:
         alice, bob = people
         group = (await alice.ask("create", accounts=["bob"], policy="none"))["conversation"]
         await bob.expect("joined", conversation=group)
-        await _talk(alice, bob, str(group), WARM_MESSAGES)
+        await _talk(alice, bob, str(group), WARM_MESSAGES, WARM_TEXT)
         before = [_resident(each) for each in running]
         await _talk(alice, bob, str(group), messages)
         after = [_resident(each) for each in running]
@@ -65,12 +67,12 @@ async def soak(folder: Path, messages: int) -> list[Held]:
     return [Held(*row) for row in zip(names, before, after, strict=True)]
 
 
-async def _talk(alice: Process, bob: Process, group: str, messages: int) -> None:
+async def _talk(alice: Process, bob: Process, group: str, messages: int, length: int = 0) -> None:
     """Have both write in rounds, and wait after each until both have everything."""
     both = (alice, bob)
     for first in range(0, messages // 2, ROUND):
         for number in range(first, first + ROUND):
-            text = f"message {number} of a long conversation"
+            text = f"message {number} of a long conversation".ljust(length, ".")
             await asyncio.gather(*(e.ask("send", conversation=group, text=text) for e in both))
         await asyncio.gather(*(each.expect("received", text=text) for each in both))
         for each in both:
