@@ -25,6 +25,7 @@ from glasslock.signing import SigningKey
 from glasslock.tlog.checkpoint import sign_head
 from glasslock.tlog.merkle import root_of
 from glasslock.tlog.note import Signer
+from glasslock.tlog.reader import decode_history
 from glasslock.tlog.submission import submit
 from glasslock.tlog.treehead import TreeHead
 from glasslock.tlog.witnessing import format_witness_request
@@ -270,6 +271,26 @@ async def test_a_folder_has_one_writer(tmp_path: Path) -> None:
         assert raised.value.rule == "files.writer"
         assert place.server is first
         assert await place.add(b"two") == [1]
+
+
+async def test_a_history_comes_in_answers_that_a_reader_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notes may be long: then an answer has fewer of them, and one in any case."""
+    async with log_village(tmp_path) as place:
+        for number in range(9):
+            place.clock.offset += 10
+            await place.add(b"entry %d" % number)
+        _, whole = await place.read(place.replica())
+        for most in (20_000, 1):
+            monkeypatch.setattr(app, "HISTORY_BYTES", most)
+            client = HttpClient(place.url)
+            assert len(decode_history(await client.get("/history/0"))) in (1, 2, 4)
+            await client.close()
+            _, parts = await place.read(place.replica())
+            times = [each.checkpoint.median_time for each in parts]
+            assert times == [each.checkpoint.median_time for each in whole]
+            assert len(set(times)) == 9
 
 
 async def test_a_stale_checkpoint_is_not_enough(tmp_path: Path) -> None:
