@@ -403,13 +403,15 @@ def typed(kind: Any) -> Values:  # noqa: ANN401
     plain = {int: st.integers(-(1 << 63), (1 << 64) - 1), str: texts, bytes: st.binary(max_size=40)}
     if kind is type(None):
         return st.none()
+    if kind == api.Count:
+        return st.integers(0, (1 << 63) - 1)
     if kind in plain:
         return plain[kind]
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return st.one_of(*(typed(each) for each in typing.get_args(kind)))
     if typing.get_origin(kind) is list:
         return st.lists(typed(*typing.get_args(kind)), max_size=3)
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return built(kind, **{f.name: typed(hints[f.name]) for f in msgspec.structs.fields(kind)})
 
 

@@ -97,6 +97,14 @@ class _Group:
     clean: bool
 
 
+@dataclass(slots=True)
+class _Own:
+    """A device's own line over all its groups."""
+
+    q: int
+    head: bytes
+
+
 class Batcher:
     """Carries out requests against the store."""
 
@@ -107,7 +115,7 @@ class Batcher:
         self._archive = archive
         self._key = key
         self._groups: Cache[bytes, _Group] = Cache(GROUP_ROOM, lambda g: len(g.line.roster.leaves))
-        self._devices: Cache[Device, tuple[int, bytes]] = Cache(DEVICE_ROOM, lambda _: 1)
+        self._devices: Cache[Device, _Own] = Cache(DEVICE_ROOM, lambda _: 1)
         self._packages = Packages(store)
         self._unwritten = Unwritten(store)
         self._outcome = Outcome()
@@ -325,12 +333,14 @@ class Batcher:
             self._outcome.inboxes.add(device)
 
     def _append(self, request_id: int, entry: Entry, sender: Device) -> None:
-        before = self._devices.get(sender) or self._store.device_line(sender)
-        q = before[0] + 1
-        device_head = device_next(before[1], q, entry.digest)
-        self._devices.put(sender, (q, device_head))
+        own = self._devices.get(sender)
+        if own is None:
+            own = _Own(*self._store.device_line(sender))
+            self._devices.put(sender, own)
+        own.q += 1
+        own.head = device_next(own.head, own.q, entry.digest)
         place = len(self._outcome.answers)
-        self._unwritten.add(Fresh(place, request_id, entry, sender, q, device_head))
+        self._unwritten.add(Fresh(place, request_id, entry, sender, own.q, own.head))
 
     def _refuse_again(self, group_id: bytes, digest: bytes) -> None:
         """Give bytes that were refused the same verdict again, by raising it."""

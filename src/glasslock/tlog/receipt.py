@@ -28,8 +28,8 @@ def make_receipts(
     root = levels[-1][0]
     signature = sign(Label.SIGN_RECEIPT, receipt_content(len(leaves), root))
     return [
-        Receipt(leaf, index, len(leaves), root, _path(levels, index), signature)
-        for index, leaf in enumerate(leaves)
+        Receipt(leaf, index, len(leaves), root, path, signature)
+        for index, (leaf, path) in enumerate(zip(leaves, _paths(levels), strict=True))
     ]
 
 
@@ -73,11 +73,13 @@ def _parents(row: list[bytes]) -> list[bytes]:
     return paired + row[len(row) - len(row) % 2 :]
 
 
-def _path(levels: list[list[bytes]], index: int) -> tuple[bytes, ...]:
-    path = []
-    for row in levels[:-1]:
-        sibling = index ^ 1
-        if sibling < len(row):
-            path.append(row[sibling])
-        index >>= 1
-    return tuple(path)
+def _paths(levels: list[list[bytes]]) -> list[tuple[bytes, ...]]:
+    """Return the path of every leaf: a node's sibling, if it has one, then its parent's path."""
+    paths: list[tuple[bytes, ...]] = [()]
+    for row in reversed(levels[:-1]):
+        last = len(row) - 1
+        paths = [
+            paths[at >> 1] if at == last and not at & 1 else (row[at ^ 1], *paths[at >> 1])
+            for at in range(len(row))
+        ]
+    return paths
