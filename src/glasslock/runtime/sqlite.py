@@ -26,6 +26,7 @@ Cursor: TypeAlias = Any
 WritePoint = Callable[[str], None]
 
 KEY_SIZE: Final = 32
+PAGE_SIZE: Final = 4_096  # SQLite's own, and SQLCipher's
 _BUSY_SECONDS: Final = 5.0
 _PAUSE: Final = 0.005
 _ENGINE_ERRORS: Final = (sqlite3.Error, sqlcipher.Error)
@@ -52,10 +53,12 @@ class Database:
         *,
         key: bytes | None = None,
         point: WritePoint = no_point,
+        page_size: int = PAGE_SIZE,
     ) -> Database:
         """Open or create the database at ``path`` and bring it to the newest version.
 
-        With a 32-byte ``key`` the file is encrypted by SQLCipher.
+        With a 32-byte ``key`` the file is encrypted by SQLCipher. ``page_size`` is that of a new
+        file; one that is there keeps its own.
 
         Raises:
             ConfigError: the key does not fit the file.
@@ -63,7 +66,7 @@ class Database:
         """
         try:
             connection = _connect(path, key)
-            _configure(connection)
+            _configure(connection, page_size)
         except _ENGINE_ERRORS as error:
             raise _opening_failed(error, encrypted=key is not None) from error
         database = cls(connection, point)
@@ -170,7 +173,9 @@ def _connect(path: Path, key: bytes | None) -> Connection:
     return connection
 
 
-def _configure(connection: Connection) -> None:
+def _configure(connection: Connection, page_size: int) -> None:
+    if page_size != PAGE_SIZE:
+        connection.execute(f"PRAGMA page_size = {page_size}")
     _use_wal(connection)
     for pragma in (
         "synchronous = FULL",

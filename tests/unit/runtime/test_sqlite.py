@@ -27,3 +27,14 @@ def test_several_may_open_a_new_database_at_once(tmp_path: Path) -> None:
 
             opened = [pool.submit(open_one) for _ in range(TOGETHER)]
             assert all(each.result() == [("one",), ("two",)] for each in opened)
+
+
+def test_a_file_keeps_the_page_size_that_it_was_made_with(tmp_path: Path) -> None:
+    sizes = []
+    for made, asked in ((4_096, 8_192), (8_192, 4_096)):
+        path = tmp_path / f"{made}.db"
+        Database.open(path, MIGRATIONS, page_size=made).close()
+        again = Database.open(path, MIGRATIONS, page_size=asked)
+        sizes += again.all("PRAGMA page_size")
+        again.close()
+    assert sizes == [(4_096,), (8_192,)]
