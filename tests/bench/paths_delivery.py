@@ -19,7 +19,7 @@ Options = tuple[str | int, ...]
 Make = Callable[[], AbstractContextManager[Run]]
 
 PAIRS: Options = ("--talks", 20, "--readers", 1, "--messages", 1_000, "--outstanding", 32)
-OFFERED: Options = ("--talks", 20, "--readers", 1, "--messages", 500, "--rate", 5_000)
+OFFERED: Options = ("--talks", 20, "--readers", 1, "--messages", 500, "--rate", 10_000)
 GROUP_10: Options = ("--talks", 4, "--readers", 9, "--messages", 800, "--outstanding", 32)
 GROUP_100: Options = ("--talks", 1, "--readers", 99, "--messages", 1_000, "--outstanding", 32)
 CATCH_UP = 10_000
@@ -86,7 +86,7 @@ _STORM: Make = _storm
 PATHS = (
     _load("one to one, 20 pairs", 20_000, PAIRS),
     _late("one to one, 20 pairs", 50, PAIRS),
-    _late("one to one, 5,000/s offered", None, OFFERED),
+    _late("one to one, 10,000/s offered", None, OFFERED),
     _load("4 groups of 10", None, GROUP_10, slow=True),
     _load("group of 100", 70_000, GROUP_100),
     Path("delivery: catch-up of 10,000 entries", "entries/s", "higher", None, _CATCH_UP),
