@@ -11,13 +11,18 @@ from pathlib import Path as FilePath
 from tempfile import TemporaryDirectory
 
 from glasslock.client.changes import Effects, NewMessage
+from glasslock.client.conversation import tree_of
 from glasslock.client.running import Running
-from glasslock.mls import SUITE_CLASSIC
+from glasslock.client.state import GroupState
+from glasslock.mls import SUITE_CLASSIC, context_digest
 from glasslock.wire import api
+from glasslock.wire.entry import Head
+from glasslock.wire.policy import PolicyExtension
 from tests.bench.client_scene import (
     GROUP,
     KEY,
     NOW,
+    POLICY,
     AtWork,
     Member,
     Stopped,
@@ -50,13 +55,31 @@ def _remember(path: FilePath, reader: Member, count: int) -> None:
     store.close()
 
 
+def _found_others(path: FilePath, member: Member, count: int) -> None:
+    """Put ``count`` conversations of one into a store."""
+    store = opened(path)
+    for number in range(count):
+        group_id = b"another group %d" % number
+        extension = PolicyExtension(POLICY.digest, 0).encode()
+        group, _, root, written = member.engine.create_group(group_id, extension)
+        view, head = group.view, Head.start(group_id)
+        context = context_digest(view.context)
+        tree = tree_of(root, POLICY, group_id, view.epoch, context, NOW)
+        state = GroupState(group_id, POLICY.digest, view.epoch, NOW, head, tree, refreshed=NOW)
+        effects = Effects(states={group_id: state})
+        effects.take(written)
+        store.apply(effects)
+    store.close()
+
+
 @contextmanager
-def _receiving(members: int, history: int) -> Iterator[Sample]:
+def _receiving(members: int, history: int, others: int = 0) -> Iterator[Sample]:
     founder, reader = found(members, SUITE_CLASSIC)
     with TemporaryDirectory() as folder:
         path = FilePath(folder) / "device.db"
         found_store(path, reader)
         _remember(path, reader, history)
+        _found_others(path, reader, others)
         work, writer = AtWork(path), Writer(founder)
 
         def sample() -> float:
@@ -76,6 +99,12 @@ def _receiving(members: int, history: int) -> Iterator[Sample]:
             yield sample
         finally:
             work.close()
+
+
+@contextmanager
+def _among(conversations: int) -> Iterator[Sample]:
+    with _receiving(2, 0, conversations - 1) as sample:
+        yield sample
 
 
 @contextmanager
@@ -150,6 +179,15 @@ CURVES = (
         Growth.LOGARITHMIC,
         "one row, and its places in three indexes",
         _after_many,
+    ),
+    Curve(
+        "client: receive a message, conversations",
+        "message",
+        "conversations",
+        (16, 64, 256, 1_024),
+        Growth.CONSTANT,
+        "only conversations in which something happened are looked at",
+        _among,
     ),
     Curve(
         "client: process a Commit",

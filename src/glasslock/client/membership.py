@@ -47,6 +47,12 @@ class Host(Protocol):
     def request(self, make: Callable[[int], api.DeviceFrame], answer: Answer) -> None:
         """Ask the provider."""
 
+    def wake(self, group_id: bytes) -> None:
+        """Look at a conversation in the steps to come."""
+
+    def awake(self) -> list[tuple[bytes, Conversation]]:
+        """Return the conversations that are to be looked at."""
+
     def follow(self, group_id: bytes, after: int) -> None:
         """Ask for the entries of a line."""
 
@@ -180,6 +186,7 @@ class Membership:
         effects.states[view.group_id] = state
         effects.heads.append((view.group_id, head.position, head.head))
         self._session.conversations[view.group_id] = conversation
+        self._session.wake(view.group_id)
         return conversation
 
     # -- changing -----------------------------------------------------------------------------
@@ -257,6 +264,7 @@ class Membership:
         conversation = self._session.conversation(group_id)
         effects = Effects()
         conversation.accept_policy(effects)
+        self._session.wake(group_id)
         self._session.enqueue(effects)
         if self._session.online and conversation.newest is None:
             self._session.follow(group_id, conversation.state.head.position)
@@ -383,7 +391,7 @@ class Membership:
         """Renew a leaf or epoch that has become too old to send in, if there is one."""
         if not self._session.online:
             return None
-        for group_id, conversation in self._session.conversations.items():
+        for group_id, conversation in self._session.awake():
             if conversation.idle() and conversation.stale(now):
                 effects = Effects()
                 self._commit(effects, Operation(_UNASKED, group_id))

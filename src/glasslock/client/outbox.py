@@ -33,6 +33,9 @@ class Host(Protocol):
     def enqueue(self, effects: Effects) -> None:
         """Add a step."""
 
+    def wake(self, group_id: bytes) -> None:
+        """Look at a conversation in the steps to come."""
+
 
 class Outbox:
     """Bytes without a verdict, by number, and the device's line as the provider counts it."""
@@ -67,7 +70,8 @@ class Outbox:
         return [api.decode_device_frame(self._kept[number].frame) for number in sorted(self._kept)]
 
     def _conversation(self, outgoing: Outgoing) -> Conversation | None:
-        """Return the conversation that is to hear of a verdict, None once it is over."""
+        """Wake and return the conversation that is to hear of a verdict, None once it is over."""
+        self._session.wake(outgoing.group_id)
         conversation = self._session.conversations.get(outgoing.group_id)
         return None if conversation is None or conversation.over else conversation
 

@@ -76,6 +76,8 @@ class Session:
         self._next_outgoing = loaded.next_outgoing
         self._random = random
         self._ready: deque[Effects] = deque()
+        # Conversations in which something may be to do: a step costs these, and not all there are.
+        self._awake = dict.fromkeys(self.conversations)
         # Whether what waits is to be stored before anything else is taken in.
         self.full = False
         self._requests: dict[int, Answer] = {}
@@ -151,6 +153,7 @@ class Session:
         if conversation.stopped and conversation.proposed is None:
             # Nothing of it is read any more.
             return
+        self.wake(frame.group_id)
         conversation.incoming.take(frame.entries, conversation.state.head.position)
         self.full = self.full or conversation.incoming.full
 
@@ -163,6 +166,7 @@ class Session:
 
     def _logged_in(self, frame: api.LoggedIn, now: int) -> None:
         self.online = True
+        self._awake = dict.fromkeys(self.conversations)
         for waiting in self._outbox.frames():
             self._tell(waiting)
         for asked in self._unasked:
@@ -202,6 +206,7 @@ class Session:
             conversation = self.conversations.get(group_id)
             if isinstance(frame, api.Following) and conversation is not None:
                 conversation.newest = max(conversation.newest or 0, frame.newest)
+                self.wake(group_id)
 
         self.request(lambda number: api.Follow(number, group_id, after), answer)
 
@@ -231,8 +236,9 @@ class Session:
         self._try_again()
 
     def _try_again(self) -> None:
-        for conversation in self.conversations.values():
+        for group_id, conversation in self.conversations.items():
             conversation.wants_book = False
+            self.wake(group_id)
         self.membership.reconsider()
 
     # -- commands -----------------------------------------------------------------------------
@@ -248,6 +254,7 @@ class Session:
         if conversation.stopped:
             raise StateError(f"this conversation has stopped: {conversation.stopped}")
         text_size(content)
+        self.wake(group_id)
         number = self.take_message_numbers(1)
         draft = Draft(number, content, conversation.audience())
         conversation.drafts.append(draft)
@@ -273,6 +280,7 @@ class Session:
         conversation = self.conversation(group_id)
         if conversation.stopped:
             raise StateError(f"this conversation has stopped: {conversation.stopped}")
+        self.wake(group_id)
         conversation.drafts.append(Draft(number, content, conversation.audience()))
         change = MessageState(number, "queued", audience=conversation.audience())
         self.enqueue(Effects(message_states=[change]))
@@ -285,12 +293,22 @@ class Session:
             raise StateError("this device is not in the conversation") from None
 
     def tick(self, now: int) -> None:
-        """Let time pass: erase what is over."""
+        """Let time pass: erase what is over, and look at every conversation again."""
+        self._awake = dict.fromkeys(self.conversations)
         effects = Effects()
         for conversation in self.conversations.values():
             conversation.tick(effects, now)
         if not effects.empty:
             self.enqueue(effects)
+
+    def wake(self, group_id: bytes) -> None:
+        """Look at a conversation in the steps to come."""
+        self._awake[group_id] = None
+
+    def awake(self) -> list[tuple[bytes, Conversation]]:
+        """Return the conversations that are to be looked at."""
+        known = self.conversations
+        return [(each, known[each]) for each in self._awake if each in known]
 
     def enqueue(self, effects: Effects) -> None:
         """Add a step made elsewhere."""
@@ -361,7 +379,11 @@ class Session:
             return effects
         if self._ready:
             return self._ready.popleft()
-        return self.membership.retry() or self.membership.due(now)
+        found = self.membership.retry() or self.membership.due(now)
+        if found is None:
+            # All that can be done is done: what comes next wakes its conversation, time wakes all.
+            self._awake.clear()
+        return found
 
     def _take_ready(self, effects: Effects) -> None:
         """Move steps that are ready into ``effects``, up to one that must be stored alone."""
@@ -382,7 +404,7 @@ class Session:
     def _read(self, effects: Effects, now: int) -> bool:
         """Read what has come for the groups, up to a commit; says whether a line moved."""
         moved = False
-        for group_id, conversation in self.conversations.items():
+        for group_id, conversation in self.awake():
             before = conversation.state.head.position
             stored = conversation.read(effects, now, self._next_message)
             self._next_message += stored
@@ -401,7 +423,7 @@ class Session:
     def _write(self, effects: Effects, now: int) -> None:
         if not self.online:
             return
-        for conversation in self.conversations.values():
+        for _, conversation in self.awake():
             conversation.hold_back(effects)
             while conversation.drafts:
                 number = self._next_outgoing

@@ -129,6 +129,34 @@ def test_a_command_is_over_with_the_last_step_that_waits(work: AtWork) -> None:
     assert [step.commands for step in steps(session)] == [[1], [2], []]
 
 
+def test_only_conversations_in_which_something_happened_are_looked_at(
+    scene: tuple[AtWork, Member],
+) -> None:
+    work, founder = scene
+    running, session = work.running, work.running.session
+    work.loop.run_until_complete(
+        running.carry_out(lambda: session.membership.create(b"another", POLICY, NOW))
+    )
+    assert session.awake() == []
+
+    def woken() -> set[bytes]:
+        return {group_id for group_id, _ in session.awake()}
+
+    (items,) = [Writer(founder).batch(1, b"hello")]
+    for happens, wanted in (
+        (lambda: session.received(deliver(*items), NOW), {GROUP}),
+        (lambda: session.send(GROUP, b"hello", NOW), {GROUP}),
+        (lambda: session.log_read(bytes(32), [], NOW), {GROUP, b"another"}),
+        (lambda: session.tick(NOW), {GROUP, b"another"}),
+    ):
+        happens()
+        assert woken() == wanted
+        steps(session)
+        assert woken() == set()
+    assert position(work) == 2
+    assert session.wants_log is False
+
+
 def test_what_is_too_long_is_refused_before_it_is_kept(work: AtWork) -> None:
     session = work.running.session
     with pytest.raises(WireError) as caught:
