@@ -81,7 +81,8 @@ class Unwritten:
         ]
         if written:
             self._store.put_entries([row for row, _ in written])
-            self._store.put_slot_starts(_starts(self._fresh))
+            if starts := _starts(self._fresh):
+                self._store.put_slot_starts(starts)
             self._store.move_lines(self._heads.items())
             self._store.move_device_lines(
                 {each.sender: (each.q, each.device_head) for each in self._fresh}.items()
