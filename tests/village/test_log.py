@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from glasslock.errors import (
 )
 from glasslock.logserver import app
 from glasslock.runtime.http import HttpClient
+from glasslock.runtime.logs import Log
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.signing import SigningKey
 from glasslock.tlog.checkpoint import sign_head
@@ -249,6 +251,12 @@ async def test_a_witness_that_was_set_back_is_not_asked_any_more(tmp_path: Path)
         await place.start_witness(3)
         await place.add(b"and more")
         assert await cosigners(place) == ["w0", "w1", "w2"]
+        assert place.server is not None
+        lines = io.StringIO()
+        told = 0
+        for _ in range(2):
+            told = app.tell_set_back(Log("log", lines), place.server.set_back, told)
+        assert lines.getvalue().count("witness.set-back") == told == 1
         await place.stop_log()
         await place.start_log()
         await place.add(b"the last")

@@ -312,6 +312,13 @@ def _submitters(config: LogConfig) -> frozenset[bytes]:
         raise ConfigError("a submitter is a key in hex", rule="log.submitters") from error
 
 
+def tell_set_back(log: Log, count: int, told: int) -> int:
+    """Say how many witnesses were set back when they are more than ``told``; returns the count."""
+    if count > told:
+        log.event("witness.set-back", count=count)
+    return count
+
+
 def run(config: LogConfig, clock: Clock | None = None, point: WritePoint = no_point) -> None:
     """Run a log until SIGTERM or SIGINT; raises ``ConfigError``."""
     listener = bind(config.host, config.port)
@@ -320,12 +327,13 @@ def run(config: LogConfig, clock: Clock | None = None, point: WritePoint = no_po
 
     told = 0
 
-    async def rounds() -> None:
+    async def work() -> None:
         nonlocal told
-        if server.set_back > told:
-            told = server.set_back
-            log.event("witness.set-back", count=told)
+        told = tell_set_back(log, server.set_back, told)
+        await server.work()
+
+    async def rounds() -> None:
         # The waiting is done in ``work``, which an immediate entry cuts short.
-        await every(0.0, server.work, log)
+        await every(0.0, work, log)
 
     run_service(build_app(server.routes(), server.close), listener, [rounds])
