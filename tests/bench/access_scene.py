@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glasslock.desk.evidence import ProvenCase, open_case
+from glasslock.casefile.proving import ProvenCase
+from glasslock.desk.evidence import open_case
 from glasslock.ids import account_id
 from glasslock.keyholder.check import Logs
 from glasslock.keyholder.release import Facts, Plan, decide, release

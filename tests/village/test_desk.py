@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from glasslock.casefile.page import make_page
 from glasslock.cli.order import app as order_command
 from glasslock.cli.orderforms import status_of, wanted
 from glasslock.desk.app import MAX_PER_SEAT
 from glasslock.desk.casework import Wanted
-from glasslock.desk.page import make_page
 from glasslock.errors import BadSignature, Denied, StateError, VerificationError, WireError
 from glasslock.orders.ledger import sign_leaf
 from glasslock.orders.lifecycle import State

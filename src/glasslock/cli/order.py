@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from glasslock import hpke
+from glasslock.casefile.facts import CaseFile, statement
+from glasslock.casefile.page import make_page
 from glasslock.cli import output
 from glasslock.cli.orderforms import (
     FOREVER,
@@ -26,10 +28,8 @@ from glasslock.cli.orderforms import (
     status_of,
     wanted,
 )
-from glasslock.desk.casefile import CaseFile, statement
 from glasslock.desk.casework import Case, Request, summary
 from glasslock.desk.config import DeskConfig
-from glasslock.desk.page import make_page
 from glasslock.desk.releases import CaseKeyPair
 from glasslock.desk.running import Office
 from glasslock.errors import ConfigError, Denied

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from glasslock.casefile.releases import accept_release
 from glasslock.desk.casework import Case, lapses, received, takes_releases
 from glasslock.desk.config import DeskConfig
-from glasslock.desk.releases import accept_release
 from glasslock.desk.running import Office
 from glasslock.desk.tracking import ClassStatus, classes_of, seats_of
 from glasslock.errors import Denied, GlasslockError

@@ -1,105 +1,18 @@
 """From an order and what the provider gave to what was granted, opened: the desk's own judgement.
 
-Nothing is believed that the logs, the order or the seals do not prove. Knows no store, no network
-and no group. The steps: prove the case, take releases that were announced in the log, open slot by
-slot, say what is missing.
+Knows no store, no network and no group. The steps: a proven case, releases that were announced in
+the log, slot by slot opened with both case keys, then everything said that is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from glasslock.desk.bundle import read_bundle
-from glasslock.desk.completeness import (
-    Granted,
-    missing_entries,
-    unproven_ends,
-    without_line,
-)
-from glasslock.desk.findings import Opening, in_order
-from glasslock.desk.reading import read_slots
+from glasslock.casefile.findings import Opening
+from glasslock.casefile.opening import read_case
+from glasslock.casefile.proving import ProvenCase
 from glasslock.desk.releases import CaseKeyPair, accept_releases, open_slots
-from glasslock.errors import StateError, VerificationError
-from glasslock.orders.authority import Register
-from glasslock.orders.commitment import check_leaf
-from glasslock.orders.ledger import Ledger, OrderRecord
-from glasslock.orders.manifest import CheckedManifest, check_manifest
-from glasslock.orders.review import AdmittedOrder, Refusal, review
-from glasslock.tlog.ingest import verify_heads
 from glasslock.wire.api import KeptEntry
-from glasslock.wire.manifest import decode_manifest
-from glasslock.wire.order import IssuedOrder
-from glasslock.wire.policy import Access, Policy
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class ProvenCase:
-    """A logged order with the manifest its leaf commits to; comes only from ``prove_case``."""
-
-    policy: Policy
-    access: Access
-    admitted: AdmittedOrder
-    record: OrderRecord
-    checked: CheckedManifest
-
-    def __init__(self, *_: object, **__: object) -> None:
-        """Refuse: a case is proven, not declared; raises ``StateError``."""
-        raise StateError("a case is proven, not declared", rule="case.unproven")
-
-
-@dataclass(frozen=True, slots=True)
-class Logs:
-    """What the desk has read of both logs by itself."""
-
-    policy: Policy
-    register: Register
-    ledger: Ledger
-
-
-def admit_logged(
-    issued: IssuedOrder, index: int, logs: Logs
-) -> tuple[AdmittedOrder, OrderRecord, Access]:
-    """Return the order as reviewed when its leaf was witnessed, and that leaf.
-
-    Raises:
-        VerificationError: no such leaf by this policy's provider, or the order fails a rule.
-    """
-    record, access = logs.ledger.orders.get(index), logs.policy.access
-    if record is None or access is None or record.provider != logs.policy.provider_key:
-        raise VerificationError("no leaf of this order in the log", rule="case.unlogged")
-    admitted = review(issued, logs.policy, logs.register, record.time)
-    if isinstance(admitted, Refusal):
-        raise VerificationError(admitted.ground, rule=admitted.rule)
-    return admitted, record, access
-
-
-def prove_case(
-    issued: IssuedOrder, secret: bytes, index: int, manifest: bytes, logs: Logs
-) -> ProvenCase:
-    """Check order, leaf and manifest against the logs; ``manifest`` is as the provider gave it.
-
-    Raises:
-        LogInconsistent: a head of the manifest was not fixed in the log before the order.
-        VerificationError: the order, its leaf or the manifest does not hold.
-        WireError: the manifest is malformed.
-    """
-    admitted, record, access = admit_logged(issued, index, logs)
-    found = decode_manifest(manifest)
-    check_leaf(record.leaf, admitted, logs.policy, found.digest, secret)
-    roots = logs.ledger.roots(logs.policy.provider_key, record.index)
-    proven = verify_heads(found.proofs, roots)
-    checked = check_manifest(found, admitted, proven, logs.policy.clocks)
-    made = object.__new__(ProvenCase)
-    for name, value in (
-        ("policy", logs.policy),
-        ("access", access),
-        ("admitted", admitted),
-        ("record", record),
-        ("checked", checked),
-    ):
-        object.__setattr__(made, name, value)
-    return made
 
 
 def open_case(
@@ -110,20 +23,5 @@ def open_case(
     Raises nothing about what others gave: that is what the result tells.
     """
     accepted, faults = accept_releases(releases, case.admitted, case.access, case.record, keys)
-    bundle = read_bundle(entries, case.checked)
     slots = open_slots(case.checked.slots, accepted, case.policy, case.access)
-    messages, gaps = read_slots(slots.keys, bundle, case.policy)
-    gaps += [*bundle.gaps, *slots.gaps]
-    gaps += bundle.unread({slot.header.digest for slot, _ in slots.keys})
-    granted = Granted(case.admitted.order.grants, case.policy.clocks)
-    gaps += missing_entries(case.checked, bundle, granted)
-    gaps += without_line(messages, case.checked)
-    return Opening(
-        messages=tuple(sorted(messages, key=lambda m: (m.place.group_id, m.place.position or 0))),
-        gaps=in_order(gaps),
-        unproven=in_order(unproven_ends(case.checked, granted)),
-        faults=(*faults, *slots.faults),
-        slots=len(case.checked.slots),
-        opened_slots=len(slots.keys),
-        released=tuple(sorted(each.release.seat for each in accepted)),
-    )
+    return read_case(case, entries, slots, faults, [each.release.seat for each in accepted])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from glasslock.desk.casefile import LogExcerpt
+from glasslock.casefile.facts import LogExcerpt
 from glasslock.tlog.checkpoint import VerifiedCheckpoint
 from glasslock.tlog.merkle import complete_root, leaf_hash, prove_inclusion
 from glasslock.tlog.proof import InclusionProof, encode_proof

@@ -5,17 +5,18 @@ Knows one logged order, its seats and the case keys; does not read a message.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from glasslock import hpke
-from glasslock.desk.findings import Fault, Gap, Place
+from glasslock.casefile.findings import Fault, Gap
+from glasslock.casefile.opening import OpenSlots
+from glasslock.casefile.releases import accept_release, fault_of, place_of
 from glasslock.errors import GlasslockError, StateError, VerificationError
 from glasslock.orders.ledger import OrderRecord
 from glasslock.orders.manifest import GrantedSlot
 from glasslock.orders.review import AdmittedOrder
-from glasslock.sealing.releasing import Unlocked, check_release, take_share, unlock
+from glasslock.sealing.releasing import Unlocked, take_share, unlock
 from glasslock.sealing.shares import (
     FalseShare,
     Share,
@@ -26,7 +27,7 @@ from glasslock.sealing.shares import (
     verify_listed,
 )
 from glasslock.wire.policy import Access, Policy
-from glasslock.wire.release import Release, ReleasedSlot, decode_release
+from glasslock.wire.release import Release, ReleasedSlot
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +45,6 @@ class AcceptedRelease:
     release: Release
     keys: Unlocked = field(repr=False)
     slots: dict[bytes, ReleasedSlot] = field(repr=False)
-
-
-@dataclass
-class OpenSlots:
-    """Slot keys W by granted slot, and what stands in the way of the others."""
-
-    keys: list[tuple[GrantedSlot, bytes]] = field(default_factory=list, repr=False)
-    gaps: list[Gap] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-
-
-def place_of(slot: GrantedSlot) -> Place:
-    """Return where a slot opens."""
-    return Place(slot.kept.group_id, slot.kept.position, slot.account, slot.header.tau)
-
-
-def accept_release(
-    data: bytes, order: bytes, access: Access, record: OrderRecord | None = None
-) -> Release:
-    """Return a release of ``order`` signed by the keyholder of the seat it names.
-
-    With ``record``, the log's word on the order, it must have been announced there too.
-
-    Raises:
-        BadSignature: it is not signed by that keyholder.
-        VerificationError: of another order, of a seat that is not there, or without its intent.
-        WireError: it is malformed.
-    """
-    release = decode_release(data)
-    if release.order != order:
-        raise VerificationError("a release is of another order", rule="release.order")
-    if release.seat >= len(access.seats):
-        raise VerificationError("a release is of no seat", rule="release.seat")
-    signer = access.seats[release.seat].signing_key
-    check_release(release, signer)
-    if record is not None and record.intent(release.seat, signer, release.digest) is None:
-        raise VerificationError("a release was not announced in the log", rule="release.intent")
-    return release
 
 
 def accept_releases(
@@ -106,20 +69,11 @@ def accept_releases(
             release = accept_release(data, admitted.digest, access, record)
             unlocked = unlock(release, keys.agency, keys.registry)
         except GlasslockError as error:
-            faults.append(_fault_of(data, access, error))
+            faults.append(fault_of(data, access, error))
             continue
         by_slot = {each.slot: each for each in release.slots}
         accepted.setdefault(release.seat, AcceptedRelease(release, unlocked, by_slot))
     return [accepted[seat] for seat in sorted(accepted)], faults
-
-
-def _fault_of(data: bytes, access: Access, error: GlasslockError) -> Fault:
-    """Name whose release failed, as far as the bytes say."""
-    seat, keyholder = -1, "somebody"
-    with contextlib.suppress(GlasslockError, IndexError):
-        seat = decode_release(data).seat
-        keyholder = access.seats[seat].keyholder
-    return Fault(seat, keyholder, error.rule or error.slug, str(error))
 
 
 def open_slots(

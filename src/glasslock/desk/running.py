@@ -13,12 +13,13 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from glasslock.desk.casefile import CaseFile, LogExcerpt, make_case_file, report_leaf
+from glasslock.casefile.facts import CaseFile, LogExcerpt, make_case_file, report_leaf
+from glasslock.casefile.findings import Opening
+from glasslock.casefile.proving import Logs, ProvenCase, admit_logged, prove_case
 from glasslock.desk.casework import Case, Request, Verdict, draft
 from glasslock.desk.config import DeskConfig
-from glasslock.desk.evidence import Logs, ProvenCase, admit_logged, open_case, prove_case
+from glasslock.desk.evidence import open_case
 from glasslock.desk.excerpt import make_excerpt
-from glasslock.desk.findings import Opening
 from glasslock.desk.releases import CaseKeyPair
 from glasslock.desk.store import Store
 from glasslock.errors import (

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from glasslock import hpke
-from glasslock.desk.evidence import Logs, ProvenCase, open_case, prove_case
-from glasslock.desk.findings import Opening
+from glasslock.casefile.findings import Opening
+from glasslock.casefile.proving import Logs, ProvenCase, prove_case
+from glasslock.desk.evidence import open_case
 from glasslock.desk.releases import CaseKeyPair
 from glasslock.orders.authority import Register
 from glasslock.orders.commitment import make_leaf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glasslock.desk.findings import Opening
+from glasslock.casefile.findings import Opening
 from glasslock.ids import account_id
 from glasslock.wire.manifest import Manifest
 from glasslock.wire.order import Grant

@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 import pytest
 
 from glasslock import signing
-from glasslock.desk.casefile import (
+from glasslock.casefile.facts import (
     CaseFile,
     LogExcerpt,
     make_case_file,
     report_leaf,
     statement,
 )
-from glasslock.desk.page import make_page
+from glasslock.casefile.page import make_page
 from glasslock.ids import account_id
 from glasslock.wire.api import KeptEntry
 from glasslock.wire.digest import digest

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glasslock.desk.findings import Opening
+from glasslock.casefile.findings import Opening
 from glasslock.tlog.receipt import make_receipts
 from glasslock.wire.api import KeptEntry
 from glasslock.wire.entry import decode_receipt

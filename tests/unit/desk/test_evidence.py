@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from glasslock import hpke
-from glasslock.desk.evidence import ProvenCase
-from glasslock.desk.findings import Opening
+from glasslock.casefile.findings import Opening
+from glasslock.casefile.proving import ProvenCase
 from glasslock.desk.releases import CaseKeyPair
 from glasslock.errors import LogInconsistent, StateError, VerificationError
 from glasslock.ids import account_id

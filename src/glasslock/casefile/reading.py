@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glasslock.desk.bundle import Bundle, Kept
-from glasslock.desk.findings import Gap, Message, Place
+from glasslock.casefile.bundle import Bundle, Kept
+from glasslock.casefile.findings import Gap, Message, Place
 from glasslock.errors import GlasslockError, VerificationError
 from glasslock.orders.manifest import GrantedSlot
 from glasslock.sealing.body import open_body

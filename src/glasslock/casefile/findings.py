@@ -64,6 +64,7 @@ class Opening:
     """Everything that one opening gave, in order of conversations and positions.
 
     ``unproven`` is no gap: it says where only the provider's word stands for there being no more.
+    ``keys`` are the slot keys W by Hh: each opens its slot, all of which was granted, and no other.
     """
 
     messages: tuple[Message, ...]
@@ -73,6 +74,7 @@ class Opening:
     slots: int
     opened_slots: int
     released: tuple[int, ...]
+    keys: dict[bytes, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def complete(self) -> bool:

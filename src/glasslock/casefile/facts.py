@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from glasslock.desk.evidence import ProvenCase
-from glasslock.desk.findings import Fault, Gap, Message, Opening
+from glasslock.casefile.findings import Fault, Gap, Message, Opening
+from glasslock.casefile.proving import ProvenCase
 from glasslock.orders.commitment import count_bucket
 from glasslock.orders.ledger import Said
 from glasslock.orders.review import AdmittedOrder

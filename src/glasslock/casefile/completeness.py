@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glasslock.desk.bundle import Bundle, Line
-from glasslock.desk.findings import Gap, Message, Place
+from glasslock.casefile.bundle import Bundle, Line
+from glasslock.casefile.findings import Gap, Message, Place
 from glasslock.errors import GlasslockError
 from glasslock.orders.manifest import CheckedManifest, GrantedSlot
 from glasslock.sealing.shares import check_slot_signature

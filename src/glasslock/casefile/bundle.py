@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from glasslock.desk.findings import Gap, Place
+from glasslock.casefile.findings import Gap, Place
 from glasslock.errors import GlasslockError, VerificationError
 from glasslock.orders.manifest import CheckedManifest, GrantedSlot
 from glasslock.wire.api import KeptEntry

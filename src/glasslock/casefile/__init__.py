@@ -1,0 +1,1 @@
+"""The case file: what an opening found, sealed as a package, and its verifier for strangers."""
