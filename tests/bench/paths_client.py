@@ -17,6 +17,7 @@ from pathlib import Path as FilePath
 from tempfile import TemporaryDirectory
 
 from glasslock.client.changes import Effects, NewMessage
+from glasslock.client.enrolment import make_entry
 from glasslock.mls import SUITE_CLASSIC, SUITE_HYBRID, CommitPreview
 from glasslock.runtime.files import private_folder
 from glasslock.runtime.keys import load_or_create_seed
@@ -26,6 +27,7 @@ from glasslock.wire.labels import Label
 from tests.bench.client_scene import (
     GROUP,
     NOW,
+    PROVIDER,
     AtWork,
     Member,
     Writer,
@@ -185,7 +187,8 @@ def _adding(kept: FilePath, newcomer: Member) -> float:
         number = session._next_request + 1
         account, device = newcomer.device.account, newcomer.device.device
         claimed = [api.DeviceKeyPackage(device, newcomer.package)]
-        answer = api.encode_frame(api.KeyPackages(number, claimed, []))
+        entry = make_entry(PROVIDER.public, newcomer.device, newcomer.engine, None)
+        answer = api.encode_frame(api.KeyPackages(number, claimed, [], [entry]))
         command = work.running.carry_out(lambda: session.membership.invite(GROUP, account))
         work.loop.run_until_complete(command)
         work.wire.sent.clear()

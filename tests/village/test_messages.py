@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glasslock.client import Client, Failed, Joined, MembersChanged, MessageReceived, MessageSent
-from glasslock.errors import Denied, StateError
+from glasslock.errors import BadSignature, Denied, StateError
 from glasslock.mls import SUITE_HYBRID
 from tests.village.village import event, texts, until, village
 
@@ -76,8 +76,10 @@ async def test_an_account_takes_no_device_that_it_has_not_approved(tmp_path: Pat
             await ghost.register()
         with pytest.raises(StateError):
             bob.approve(ghost.link_request())
-        forged = replace(alice.approve(ghost.link_request()), approver=bob.device)
-        with pytest.raises(Denied):
+        forged = replace(
+            alice.approve(ghost.link_request()), approver_key=bob.link_request().signature_key
+        )
+        with pytest.raises(BadSignature):
             await ghost.register(forged)
         with pytest.raises(Denied):
             await ghost.start(3)

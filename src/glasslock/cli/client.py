@@ -72,7 +72,7 @@ def approve(
     account, device, key = _unpack(code)
     client = Client.open(folder, passphrase=_passphrase(passphrase_file))
     approval = client.approve(LinkRequest(account, device, key))
-    output.data(_pack(client.account, approval.approver, approval.signature))
+    output.data(_pack(client.account, approval.approver_key, approval.signature))
 
 
 @app.command()
@@ -83,12 +83,12 @@ def join(
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Finish linking this device with the answer of an existing one."""
-    _account, approver, signature = _unpack(code)
+    _account, approver_key, signature = _unpack(code)
 
     async def work() -> None:
         client = Client.open(folder, passphrase=_passphrase(passphrase_file))
         try:
-            await client.register(Approval(approver, signature))
+            await client.register(Approval(approver_key, signature))
         finally:
             await client.close()
 

@@ -30,9 +30,9 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What an existing device answers to a ``LinkRequest``."""
+    """What an existing device answers to a ``LinkRequest``: its signature key, and its word."""
 
-    approver: bytes
+    approver_key: bytes
     signature: bytes
 
 
@@ -51,22 +51,29 @@ def read_provider(health: bytes, documents: bytes) -> tuple[bytes, list[Policy]]
     return key, [policy for policy in policies if policy.provider_key == key]
 
 
+def make_entry(
+    provider_key: bytes, device: Device, engine: Engine, approval: Approval | None
+) -> api.DeviceEntry:
+    """Return how ``device`` comes to its account, signed by it."""
+    approver = approval.approver_key if approval else None
+    content = api.possession_content(
+        provider_key, device.account, device.device, engine.signature_key, approver
+    )
+    return api.DeviceEntry(
+        device.device,
+        engine.signature_key,
+        engine.sign(Label.SIGN_POSSESSION, content),
+        approver,
+        approval.signature if approval else None,
+    )
+
+
 def registration(
     provider_key: bytes, device: Device, engine: Engine, approval: Approval | None
 ) -> bytes:
     """Return the body that enters ``device`` at the provider."""
-    content = api.registration_content(
-        provider_key, device.account, device.device, engine.signature_key
-    )
-    body = api.RegisterDevice(
-        device.account,
-        device.device,
-        engine.signature_key,
-        engine.sign(Label.SIGN_POSSESSION, content),
-        approval.approver if approval else None,
-        approval.signature if approval else None,
-    )
-    return msgspec.msgpack.encode(body)
+    entry = make_entry(provider_key, device, engine, approval)
+    return msgspec.msgpack.encode(api.RegisterDevice(device.account, entry))
 
 
 def approve(provider_key: bytes, device: Device, engine: Engine, request: LinkRequest) -> Approval:
@@ -80,4 +87,4 @@ def approve(provider_key: bytes, device: Device, engine: Engine, request: LinkRe
     content = api.registration_content(
         provider_key, request.account, request.device, request.signature_key
     )
-    return Approval(device.device, engine.sign(Label.SIGN_DEVICE, content))
+    return Approval(engine.signature_key, engine.sign(Label.SIGN_DEVICE, content))

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from glasslock.client.changes import Effects, Outgoing
 from glasslock.client.conversation import Conversation, tree_of
 from glasslock.client.events import Invited, Joined, Warned
+from glasslock.client.inviting import choose
 from glasslock.client.policies import BookBehind, Policies
 from glasslock.client.state import GroupState
 from glasslock.errors import Denied, GlasslockError, StateError, VerificationError
@@ -18,7 +19,6 @@ from glasslock.mls import (
     Group,
     Roster,
     StagedWelcome,
-    check_age,
     context_digest,
     key_package_info,
 )
@@ -201,15 +201,20 @@ class Membership:
                 message = frame.message if isinstance(frame, api.Refused) else "no KeyPackages"
                 self._finish(effects, number, Denied(message, rule="invite.claim"))
                 return
+            key, suite = conversation.policy.provider_key, self._session.engine.suite
             try:
-                add = self._choose(conversation, account, frame.packages, now)
+                choice = choose(conversation.roster, account, frame, key, suite, now)
             except GlasslockError as error:
                 self._finish(effects, number, error)
                 return
-            if not add:
+            if choice.strangers:
+                text = f"the provider names {choice.strangers} more of {account}'s devices, "
+                text += "which none that is in it has approved: not invited"
+                effects.events.append(Warned(group_id, "invite.stranger", 0, text))
+            if not choice.packages:
                 self._finish(effects, number, self._nobody(conversation, account))
                 return
-            self._commit(effects, Operation(number, group_id, add))
+            self._commit(effects, Operation(number, group_id, choice.packages))
 
         self._session.request(lambda request: api.ClaimKeyPackages(request, account), answer)
         return number
@@ -273,27 +278,6 @@ class Membership:
         if conversation.roster.of_account(account):
             return None
         return Denied("no device of this account can be invited now", rule="invite.nobody")
-
-    def _choose(
-        self,
-        conversation: Conversation,
-        account: str,
-        packages: list[api.DeviceKeyPackage],
-        now: int,
-    ) -> tuple[bytes, ...]:
-        inside = {leaf.device for leaf in conversation.roster.leaves}
-        chosen = []
-        for each in packages:
-            info = key_package_info(each.package)
-            device = Device.of(info.member.identity)
-            if (device.account, device.device) != (account, each.device):
-                raise VerificationError("a KeyPackage names somebody else", rule="invite.identity")
-            if info.suite != self._session.engine.suite:
-                raise VerificationError("a KeyPackage is of another suite", rule="invite.suite")
-            check_age(info, now)
-            if device not in inside:
-                chosen.append(each.package)
-        return tuple(chosen)
 
     def _commit(self, effects: Effects, operation: Operation) -> None:
         session = self._session

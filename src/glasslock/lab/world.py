@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from glasslock.client import Client, Invited, Joined
+from glasslock.client import Client, Invited, Joined, Warned
 from glasslock.errors import StateError
 from glasslock.ids import account_id
 from glasslock.keyholder.app import KEY_FILE, open_keyholder
@@ -51,6 +51,7 @@ from glasslock.wire.policy import Policy
 from glasslock.wire.record import AGENCY, COUNTERSIGNER, ISSUING, REGISTRY, encode_record
 from glasslock.wire.release import Release, decode_release
 
+E = TypeVar("E", Invited, Joined, Warned)
 PATIENCE: Final = 30.0
 ROUNDS: Final = 40
 LONG_AGO: Final = 10 * 86_400
@@ -374,11 +375,18 @@ async def until(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
             await asyncio.sleep(0.005)
 
 
-async def _event(client: Client, kind: type[Invited | Joined], group: bytes) -> None:
+async def warning(client: Client, group: bytes) -> str:
+    """Return the rule of the next warning on a person's screen about a conversation."""
+    found = await _event(client, Warned, group)
+    return found.rule
+
+
+async def _event(client: Client, kind: type[E], group: bytes) -> E:
     async with asyncio.timeout(PATIENCE):
         async for event in client.events():
             if isinstance(event, kind) and event.group_id == group:
-                return
+                return event
+    raise AssertionError("events end with the client only")
 
 
 def shown(client: Client, group: bytes) -> list[bytes]:

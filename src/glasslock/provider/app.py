@@ -148,7 +148,7 @@ class Provider:
         with self._db.transaction("register"):
             known = self._store.devices(wanted.account)
             device = directory.check_registration(wanted, known, self._key.public)
-            self._store.register(device, wanted.signature_key, self._clock.now())
+            self._store.register(device, wanted.entry, self._clock.now())
 
     # -- streams --------------------------------------------------------------------------------
 

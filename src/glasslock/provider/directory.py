@@ -12,12 +12,8 @@ from glasslock import signing
 from glasslock.errors import Conflict, Denied, VerificationError
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device, KeyPackageInfo, check_age, key_package_info
-from glasslock.wire.api import (
-    MAX_KEY_PACKAGES,
-    RegisterDevice,
-    login_content,
-    registration_content,
-)
+from glasslock.mls.linking import check_entry
+from glasslock.wire.api import MAX_KEY_PACKAGES, RegisterDevice, login_content
 from glasslock.wire.labels import Label
 
 MAX_DEVICES: Final = 20
@@ -32,30 +28,27 @@ def check_registration(
         WireError: names that are not ours.
         BadSignature: possession or approval do not verify.
         Conflict: the device id is taken by another key.
-        Denied: a later device without approval, or too many devices.
+        Denied: a later device without approval, a first one with it, or too many devices.
+        VerificationError: an approval of nobody.
     """
-    device = Device(account_id(request.account), device_id(request.device))
-    content = registration_content(
-        provider_key, request.account, request.device, request.signature_key
-    )
-    signing.verify(request.signature_key, Label.SIGN_POSSESSION, content, request.possession)
-    taken = known.get(request.device)
-    if taken is not None and taken != request.signature_key:
+    entry = request.entry
+    device = Device(account_id(request.account), device_id(entry.device))
+    check_entry(request.account, entry, provider_key)
+    taken = known.get(entry.device)
+    if taken is not None and taken != entry.signature_key:
         raise Conflict("this device id is taken", rule="directory.taken")
-    if taken is None and known:
-        _check_approval(request, known, content)
+    if taken is None:
+        _check_approver(entry.approver_key, known)
     return device
 
 
-def _check_approval(request: RegisterDevice, known: Mapping[bytes, bytes], content: bytes) -> None:
+def _check_approver(approver: bytes | None, known: Mapping[bytes, bytes]) -> None:
     if len(known) >= MAX_DEVICES:
         raise Denied("this account has too many devices", rule="directory.devices")
-    if request.approver is None or request.approval is None:
+    if known and approver is None:
         raise Denied("this account exists: one of its devices must approve", rule="directory.new")
-    key = known.get(request.approver)
-    if key is None:
+    if approver is not None and approver not in known.values():
         raise Denied("the approving device is not of this account", rule="directory.approver")
-    signing.verify(key, Label.SIGN_DEVICE, content, request.approval)
 
 
 def check_login(

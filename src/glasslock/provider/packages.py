@@ -57,4 +57,4 @@ class Packages:
                 missing.append(device)
             else:
                 found.append(api.DeviceKeyPackage(device, package))
-        return api.KeyPackages(frame.id, found, missing)
+        return api.KeyPackages(frame.id, found, missing, self._store.entries_of(frame.account))

@@ -170,4 +170,10 @@ MIGRATIONS: Final = (
         PRIMARY KEY (group_id, slot)
     ) STRICT, WITHOUT ROWID;
     """,
+    # A device that was entered before has signed for nobody that vouches for it.
+    """
+    ALTER TABLE devices ADD COLUMN possession BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE devices ADD COLUMN approver_key BLOB;
+    ALTER TABLE devices ADD COLUMN approval BLOB;
+    """,
 )

@@ -14,7 +14,7 @@ from glasslock.ids import AccountId, DeviceId
 from glasslock.mls import Device, KeyPackageInfo, PublicGroup, Roster, WriteSet, context_digest
 from glasslock.provider.delivery import LeafSlot, Line
 from glasslock.runtime.sqlite import Database
-from glasslock.wire.api import MAX_FETCH, EntryItem, InboxItem
+from glasslock.wire.api import MAX_FETCH, DeviceEntry, EntryItem, InboxItem
 from glasslock.wire.entry import Head
 from glasslock.wire.policy import Policy, decode_policy
 
@@ -67,12 +67,30 @@ class Store:
         )
         return dict(rows)
 
-    def register(self, device: Device, signature_key: bytes, now: int) -> None:
+    def entries_of(self, account: str) -> list[DeviceEntry]:
+        """Return how each of an account's devices came to it."""
+        rows = self._db.all(
+            "SELECT device, signature_key, possession, approver_key, approval FROM devices"
+            " WHERE account = ? ORDER BY device",
+            (account,),
+        )
+        return [DeviceEntry(*row) for row in rows]
+
+    def register(self, device: Device, entry: DeviceEntry, now: int) -> None:
         """Enter a device, once."""
         self._db.execute(
-            "INSERT INTO devices (account, device, signature_key, registered, head)"
-            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (device.account, device.device, signature_key, now, EMPTY_DEVICE_HEAD),
+            "INSERT INTO devices (account, device, signature_key, registered, head, possession,"
+            " approver_key, approval) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                device.account,
+                device.device,
+                entry.signature_key,
+                now,
+                EMPTY_DEVICE_HEAD,
+                entry.possession,
+                entry.approver_key,
+                entry.approval,
+            ),
         )
 
     def device_line(self, device: Device) -> tuple[int, bytes]:

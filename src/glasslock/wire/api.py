@@ -205,12 +205,31 @@ class DeviceKeyPackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     package: bytes
 
 
+class DeviceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a device came to its account, as its keys say it (appendix A.6).
+
+    ``possession`` is Sign("device possession", possession_content) by ``signature_key``. A device
+    after an account's first names the key of one that was there and carries its ``approval``,
+    Sign("device approval", registration_content): each of the two has signed for the other.
+    """
+
+    device: bytes
+    signature_key: bytes
+    possession: bytes
+    approver_key: bytes | None = None
+    approval: bytes | None = None
+
+
 class KeyPackages(Frame, frozen=True):
-    """Answer to ``ClaimKeyPackages``; ``missing`` lists devices that had none left."""
+    """Answer to ``ClaimKeyPackages``; ``missing`` lists devices that had none left.
+
+    ``entries`` are all devices of the account, also the one that asks.
+    """
 
     id: int
     packages: list[DeviceKeyPackage]
     missing: list[bytes]
+    entries: list[DeviceEntry] = []
 
 
 class GroupInfo(Frame, frozen=True):
@@ -300,17 +319,11 @@ ProviderFrame: TypeAlias = (
 class RegisterDevice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /v1/devices: enter a device into the Authentication Service.
 
-    ``possession`` is Sign("device possession", registration_content) by ``signature_key``. The
-    first device of an account needs no approval; every later one carries ``approver`` (a device
-    id of the account) and ``approval`` = Sign("device approval", same content) by that device.
+    The first device of an account needs no approval; every later one has that of another.
     """
 
     account: str
-    device: bytes
-    signature_key: bytes
-    possession: bytes
-    approver: bytes | None = None
-    approval: bytes | None = None
+    entry: DeviceEntry
 
 
 class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -428,8 +441,15 @@ def login_content(provider_key: bytes, account: str, device: bytes, nonce: bytes
 def registration_content(
     provider_key: bytes, account: str, device: bytes, signature_key: bytes
 ) -> bytes:
-    """Return what a new device, and the device that approves it, sign."""
+    """Return what the device that approves a new one signs."""
     return encode((provider_key, account, device, signature_key))
+
+
+def possession_content(
+    provider_key: bytes, account: str, device: bytes, signature_key: bytes, approver: bytes | None
+) -> bytes:
+    """Return what a new device signs; ``approver`` is the key of the device that approves it."""
+    return encode((provider_key, account, device, signature_key, approver))
 
 
 def request_content(method: str, path: str, time: int, body: bytes) -> bytes:

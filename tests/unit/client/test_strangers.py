@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from glasslock.client.enrolment import LinkRequest, approve
+from glasslock.client.enrolment import Approval, LinkRequest, approve, make_entry
 from glasslock.client.events import Failed, Warned
 from glasslock.client.running import Running
 from glasslock.errors import GlasslockError, StateError, VerificationError
@@ -17,6 +17,7 @@ from glasslock.mls import SUITE_CLASSIC, SUITE_HYBRID
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.service import bind
 from glasslock.wire import api
+from glasslock.wire.labels import Label
 from tests.bench.client_scene import (
     GROUP,
     KEY,
@@ -69,7 +70,9 @@ def test_a_provider_that_lives_in_another_time_is_not_logged_in_to(
         assert caught.value.rule == "session.clock"
 
 
-def invited(work: AtWork, answer: list[api.DeviceKeyPackage]) -> GlasslockError:
+def invited(
+    work: AtWork, answer: list[api.DeviceKeyPackage], *entries: api.DeviceEntry
+) -> GlasslockError | None:
     """Invite Carol, whose KeyPackages the provider says are ``answer``; returns why it failed."""
     running = work.running
 
@@ -80,22 +83,74 @@ def invited(work: AtWork, answer: list[api.DeviceKeyPackage]) -> GlasslockError:
     settle(work)
     (asked,) = map(api.decode_device_frame, work.wire.sent)
     assert isinstance(asked, api.ClaimKeyPackages)
-    arrive(work, api.KeyPackages(asked.id, answer, []))
-    assert inviting.done()
+    arrive(work, api.KeyPackages(asked.id, answer, [], list(entries)))
+    if not inviting.done():
+        inviting.cancel()
+        return None
     error = inviting.exception()
     assert isinstance(error, GlasslockError)
     return error
 
 
+def entered(member: Member, approval: Approval | None = None) -> api.DeviceEntry:
+    return make_entry(PROVIDER.public, member.device, member.engine, approval)
+
+
+def offered(*members: Member) -> list[api.DeviceKeyPackage]:
+    return [api.DeviceKeyPackage(each.device.device, each.package) for each in members]
+
+
+def linked(new: Member, old: Member) -> api.DeviceEntry:
+    """How ``new`` came to the account of ``old``, which approved it."""
+    request = LinkRequest(new.device.account, new.device.device, new.engine.signature_key)
+    return entered(new, approve(PROVIDER.public, old.device, old.engine, request))
+
+
+def test_devices_that_approved_each_other_are_invited_and_a_stranger_is_named(
+    scene: tuple[AtWork, Member],
+) -> None:
+    carol, laptop, ghost = (Member.make("carol", SUITE_CLASSIC) for _ in range(3))
+    entries = (entered(carol), linked(laptop, carol))
+    # The provider cannot have carol sign for its own device: it says nothing, or signs itself.
+    forged = linked(ghost, ghost)
+    assert invited(scene[0], offered(carol, laptop, ghost), *entries, forged) is None
+    warned = [event for event in told(scene[0]) if isinstance(event, Warned)]
+    assert [event.rule for event in warned] == ["invite.stranger"]
+    commits = [api.decode_device_frame(each) for each in scene[0].wire.sent]
+    assert sum(isinstance(each, api.SubmitHandshake) for each in commits) == 1
+
+
+def test_an_account_has_one_first_device(scene: tuple[AtWork, Member]) -> None:
+    carol, ghost = (Member.make("carol", SUITE_CLASSIC) for _ in range(2))
+    error = invited(scene[0], offered(carol, ghost), entered(carol), entered(ghost))
+    assert error is not None
+    assert error.rule == "linking.first"
+
+
+def test_a_key_package_is_under_the_key_that_was_vouched_for(scene: tuple[AtWork, Member]) -> None:
+    carol, other = (Member.make("carol", SUITE_CLASSIC) for _ in range(2))
+    entry = msgspec.structs.replace(entered(other), device=carol.device.device)
+    content = api.possession_content(
+        PROVIDER.public, "carol", entry.device, entry.signature_key, None
+    )
+    signed = other.engine.sign(Label.SIGN_POSSESSION, content)
+    entry = msgspec.structs.replace(entry, possession=signed)
+    error = invited(scene[0], offered(carol), entry)
+    assert error is not None
+    assert error.rule == "invite.key"
+
+
 def test_a_key_package_is_of_whom_it_is_asked_for(scene: tuple[AtWork, Member]) -> None:
     carol, mallory = Member.make("carol", SUITE_CLASSIC), Member.make("mallory", SUITE_CLASSIC)
     error = invited(scene[0], [api.DeviceKeyPackage(carol.device.device, mallory.package)])
+    assert error is not None
     assert error.rule == "invite.identity"
 
 
 def test_a_key_package_is_of_the_groups_suite(scene: tuple[AtWork, Member]) -> None:
     carol = Member.make("carol", SUITE_HYBRID)
     error = invited(scene[0], [api.DeviceKeyPackage(carol.device.device, carol.package)])
+    assert error is not None
     assert error.rule == "invite.suite"
 
 
@@ -104,6 +159,7 @@ def test_a_key_package_is_fresh(scene: tuple[AtWork, Member]) -> None:
     old, written = carol.engine.key_package(NOW - 40 * 86_400, last_resort=False)
     written.confirm()
     error = invited(scene[0], [api.DeviceKeyPackage(carol.device.device, old)])
+    assert error is not None
     assert error.rule == "key-package.age"
 
 

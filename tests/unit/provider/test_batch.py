@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from glasslock.client.enrolment import make_entry
 from glasslock.ids import account_id, device_id
 from glasslock.mls import SUITE_CLASSIC, Device, Engine, Group, WriteSet
 from glasslock.provider.archive import Archive
@@ -75,7 +76,9 @@ class Place:
     def know(self, *people: Person) -> None:
         with self._db.transaction("register"):
             for each in people:
-                self.store.register(each.device, each.engine.signature_key, NOW)
+                self.store.register(
+                    each.device, make_entry(KEY.public, each.device, each.engine, None), NOW
+                )
 
     def ask(self, by: Person, frame: api.DeviceFrame) -> api.ProviderFrame | None:
         (answer,) = self._batcher.run([Request(by.device, frame, NOW)]).answers

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from glasslock.client.enrolment import make_entry
 from glasslock.errors import StorageError
 from glasslock.mls import Group, context_digest, credential_digest
 from glasslock.provider.archive import Archive
@@ -122,7 +123,9 @@ class Desk:
     def know(self, *people: Person) -> None:
         with self.db.transaction("register"):
             for each in people:
-                self.store.register(each.device, each.engine.signature_key, NOW)
+                self.store.register(
+                    each.device, make_entry(KEY.public, each.device, each.engine, None), NOW
+                )
 
     def ask(self, *asked: tuple[Person, api.DeviceFrame], now: int = NOW) -> Outcome:
         return self.batcher.run([Request(by.device, frame, now) for by, frame in asked])

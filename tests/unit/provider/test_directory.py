@@ -9,7 +9,13 @@ from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
 from glasslock.provider.directory import MAX_DEVICES, check_login, check_registration
 from glasslock.signing import SigningKey
-from glasslock.wire.api import RegisterDevice, login_content, registration_content
+from glasslock.wire.api import (
+    DeviceEntry,
+    RegisterDevice,
+    login_content,
+    possession_content,
+    registration_content,
+)
 from glasslock.wire.labels import Label
 
 PROVIDER = bytes((1,)) * 32
@@ -21,22 +27,17 @@ DEVICE = b"laptop" + bytes(10)
 def asked(
     by: SigningKey = LAPTOP,
     approved: SigningKey | None = PHONE,
-    approver: bytes = b"phone" + bytes(11),
+    approver: SigningKey = PHONE,
     device: bytes = DEVICE,
     shown: SigningKey = LAPTOP,
 ) -> RegisterDevice:
     """A registration of Alice's laptop: ``by`` shows possession of the key ``shown``."""
+    named = None if approved is None else approver.public
     content = registration_content(PROVIDER, "alice", device, shown.public)
     approval = None if approved is None else approved.sign(Label.SIGN_DEVICE, content)
+    content = possession_content(PROVIDER, "alice", device, shown.public, named)
     possession = by.sign(Label.SIGN_POSSESSION, content)
-    return RegisterDevice(
-        "alice",
-        device,
-        shown.public,
-        possession,
-        None if approved is None else approver,
-        approval,
-    )
+    return RegisterDevice("alice", DeviceEntry(device, shown.public, possession, named, approval))
 
 
 def test_a_device_that_shows_its_key_and_is_approved_enters() -> None:
@@ -58,7 +59,7 @@ def test_a_later_device_needs_a_word_of_one_before_it() -> None:
     with pytest.raises(BadSignature):
         check_registration(asked(approved=MALLORY), KNOWN, PROVIDER)
     with pytest.raises(Denied) as caught:
-        check_registration(asked(approver=bytes(16)), KNOWN, PROVIDER)
+        check_registration(asked(approved=MALLORY, approver=MALLORY), KNOWN, PROVIDER)
     assert caught.value.rule == "directory.approver"
 
 
@@ -72,7 +73,7 @@ def test_a_device_id_keeps_its_key() -> None:
 def test_an_account_has_so_many_devices_and_no_more() -> None:
     known = {bytes((n,)) * 16: PHONE.public for n in range(MAX_DEVICES)}
     with pytest.raises(Denied) as caught:
-        check_registration(asked(approver=bytes(16)), known, PROVIDER)
+        check_registration(asked(), known, PROVIDER)
     assert caught.value.rule == "directory.devices"
 
 

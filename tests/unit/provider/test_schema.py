@@ -27,7 +27,7 @@ def turned_back(folder: Path) -> None:
         db.executescript(script)
     db.execute(f"PRAGMA user_version = {BEFORE}")
     del kept["slot_starts"]
-    widths = {"entries": 11, "slots": 7}
+    widths = {"devices": 8, "entries": 11, "slots": 7}
     kept["receipts"] = [(row[0], row[1], row[11]) for row in kept["entries"]]
     for name, rows in kept.items():
         for row in (each[: widths.get(name)] for each in rows):

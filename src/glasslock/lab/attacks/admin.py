@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Final
 
 from glasslock.client import Client
+from glasslock.client.enrolment import make_entry
 from glasslock.errors import StateError, VerificationError
 from glasslock.lab.attacks.authority import refusals
 from glasslock.lab.evidence import Evidence
@@ -23,7 +25,7 @@ from glasslock.lab.store import (
     read_by,
     stolen_slots,
 )
-from glasslock.lab.world import PATIENCE, World, state_is, until
+from glasslock.lab.world import PATIENCE, World, state_is, until, warning
 from glasslock.provider.store import EMPTY_DEVICE_HEAD
 from glasslock.sealing.shares import verify_slot
 from glasslock.signing import SigningKey
@@ -35,25 +37,34 @@ EDITS: Final = (("seals", "seal"), ("tier1s", "encs"))
 async def impostor(world: World, account: str, *, alone: bool) -> Client:
     """Write a device of the insider's own into the directory under somebody's name.
 
-    With ``alone`` it takes the place of those the account has.
+    With ``alone`` it takes the place of those the account has; else one of them seems to have
+    approved it, under a signature that is not its.
     """
     ghost = await Client.create(
         world.device_folder(account, "ghost"), world.port.url, account, clock=world.clock
     )
+    request = ghost.link_request()
+    real = next((each for each in world.people if each.account == account), None)
+    approver = None if alone or real is None else real.link_request().signature_key
+    forged = None if approver is None else replace(ghost.approve(request), approver_key=approver)
+    entry = make_entry(world.provider.key, ghost._running.device, ghost._session.engine, forged)
     await world.stop_provider()
     if alone:
         for table in ("devices", "key_packages"):
             change(world.database, f"DELETE FROM {table} WHERE account = ?", [account])  # noqa: S608
     change(
         world.database,
-        "INSERT INTO devices (account, device, signature_key, registered, head)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO devices (account, device, signature_key, registered, head, possession,"
+        " approver_key, approval) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             account,
             ghost.device,
-            ghost.link_request().signature_key,
+            entry.signature_key,
             world.clock.now(),
             EMPTY_DEVICE_HEAD,
+            entry.possession,
+            entry.approver_key,
+            entry.approval,
         ],
     )
     await world.start_provider()
@@ -69,19 +80,18 @@ def seen_by(client: Client, group: bytes) -> str:
 
 
 async def ghost_device(world: World, rng: Random) -> Evidence:
-    """A device of the insider's own becomes bob's second one, in conversations he is in."""
+    """A device of the insider's own wants to become bob's second one, in conversations he is in."""
     found = Evidence()
     before, after = found.plant(rng, "written before"), found.plant(rng, "written after")
     group, (alice, bob) = await world.talk("alice", "bob")
     await world.write(group, alice, before, bob)
-    found.fact(seen_by(alice, group) + ", before")
     ghost = await impostor(world, "bob", alone=False)
-    # Bob's own device brings it in: the provider says that it is his.
-    await world.accept(group, ghost)
-    await world.write(group, alice, after, bob, ghost)
+    # The provider tells bob's own device that it has a sibling; no device of his approved it.
+    found.named = {f"bob's screen: {await warning(bob, group)}"}
+    await world.write(group, alice, after, bob)
     found.take("the insider's device", *read_by(ghost, group))
-    found.named = {seen_by(alice, group), seen_by(bob, group)}
-    found.control("bob reads what came before", "written before", read_by(bob, group))
+    found.fact(f"{seen_by(alice, group)}, as before")
+    found.control("bob reads what is written", "written after", read_by(bob, group))
     return found
 
 
@@ -212,14 +222,10 @@ SCENARIOS: Final = (
         "the provider's database, to write",
         "to read a conversation by a device of its own, entered as a second one of bob's",
         Expected(
-            Outcome.SUCCEEDS,
-            "bob's own device brings it in, and it reads what is written from then on; names on "
-            "the screens stay as they were, and only the number of devices is another",
-            gains=("written after",),
-            marks=(
-                "alice's screen: 3 devices of alice, bob",
-                "bob's screen: 3 devices of alice, bob",
-            ),
+            Outcome.NAMED,
+            "bob's own device finds that none of his has approved it, leaves it out and says so; "
+            "it reads nothing",
+            marks=("bob's screen: invite.stranger",),
         ),
         ghost_device,
     ),
