@@ -11,5 +11,5 @@ compile() { # compile OUTPUT ARGUMENT...
 }
 
 compile requirements.lock
-compile requirements-dev.lock --constraint requirements.lock --group dev
+compile requirements-dev.lock --constraint requirements.lock --extra token --group dev
 sed -i '/-c requirements.lock$/d' requirements-dev.lock

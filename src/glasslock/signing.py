@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from glasslock import _core
 from glasslock.errors import KeyRejected
@@ -18,6 +18,18 @@ from glasslock.errors import KeyRejected
 SEED_SIZE: Final = 32
 PUBLIC_KEY_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
+_PREFIX: Final = b"MLS 1.0 glasslock/1 "
+
+
+class Signer(Protocol):
+    """Whoever can sign: a key in memory, or one that never leaves its token."""
+
+    @property
+    def public(self) -> bytes:
+        """The public key, 32 bytes."""
+
+    def sign(self, label: str, content: bytes) -> bytes:
+        """Return ``Sign(label, content)``, 64 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,22 @@ class SigningKey:
     def sign(self, label: str, content: bytes) -> bytes:
         """Return ``Sign(label, content)``, 64 bytes."""
         return _core.sign_with_label(self.seed, str(label), content)
+
+
+def sign_content(label: str, content: bytes) -> bytes:
+    """Return the bytes that Ed25519 signs for ``Sign(label, content)``: SignContent of RFC 9420."""
+    name = _PREFIX + label.encode()
+    return _vector(name) + _vector(content)
+
+
+def _vector(data: bytes) -> bytes:
+    """A variable-size vector of RFC 9420 section 2.1.2."""
+    size = len(data)
+    if size < 1 << 6:
+        return size.to_bytes(1) + data
+    if size < 1 << 14:
+        return (size | 1 << 14).to_bytes(2) + data
+    return (size | 1 << 31).to_bytes(4) + data
 
 
 def verify(public: bytes, label: str, content: bytes, signature: bytes) -> None:

@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,8 @@ def test_tests_use_real_parts(path: Path) -> None:
 def test_every_package_used_is_declared() -> None:
     """And nothing is declared that is not used: the lock file is what a stranger installs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[\[>=]", line)[0].lower() for line in project["dependencies"]}
+    lines = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[\[>=]", line)[0].lower() for line in lines}
     owners = packages_distributions()
     used = {
         owner.lower()

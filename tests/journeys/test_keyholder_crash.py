@@ -20,8 +20,9 @@ import msgspec
 import pytest
 
 from glasslock.ids import account_id
-from glasslock.keyholder.app import KEY_FILE, open_keyholder, open_office
+from glasslock.keyholder.app import open_keyholder, open_office
 from glasslock.keyholder.config import KeyholderConfig
+from glasslock.keyholder.keys import KEY_FILE
 from glasslock.keyholder.running import Keyholder
 from glasslock.orders.commitment import make_leaf
 from glasslock.orders.ledger import Ledger, sign_leaf

@@ -11,8 +11,9 @@ from pathlib import Path
 from glasslock import hpke
 from glasslock.client import Client
 from glasslock.ids import account_id
-from glasslock.keyholder.app import KEY_FILE, open_keyholder
+from glasslock.keyholder.app import open_keyholder
 from glasslock.keyholder.config import KeyholderConfig
+from glasslock.keyholder.keys import KEY_FILE
 from glasslock.keyholder.running import Keyholder
 from glasslock.logserver.app import LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings

@@ -12,6 +12,7 @@ import typer
 from glasslock.cli import output
 from glasslock.errors import WireError
 from glasslock.keyholder import app as keyholder
+from glasslock.keyholder import keys
 from glasslock.keyholder.config import KeyholderConfig
 from glasslock.keyholder.founding import PolicyDraft
 from glasslock.keyholder.release import Answer
@@ -45,6 +46,12 @@ period_days = 7            # days that a period key serves
 max_age = 86400            # seconds: judge no order by an older word of the witnesses
 # passphrase_file = "./passphrase"
 
+# [token]                  # keys on a PKCS#11 token instead of a file in `data`
+# module = "/usr/lib/softhsm/libsofthsm2.so"
+# label = "keyholder"      # the token's label
+# pin_file = "./pin"       # only this user may read it
+# key_label = "glasslock"  # of the signing and the wrapping key
+
 [desks]                    # where releases go, by the agency's name
 police = "http://127.0.0.1:8470"
 """
@@ -64,8 +71,14 @@ def settings() -> None:
 
 @app.command()
 def key(config: Config) -> None:
-    """Print the public signing key for a policy's draft; makes the key when there is none."""
-    output.data(keyholder.open_key(load_config(config, KeyholderConfig)).public.hex())
+    """Print the public signing key for a policy's draft; makes a key file when there is none."""
+    output.data(keys.open_signer(load_config(config, KeyholderConfig)).public.hex())
+
+
+@app.command(name="make-keys")
+def make_keys(config: Config) -> None:
+    """Make the keys, in the token if the settings name one; prints the public signing key."""
+    output.data(keys.make_keys(load_config(config, KeyholderConfig)).hex())
 
 
 @app.command()

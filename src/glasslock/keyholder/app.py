@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -15,6 +14,7 @@ from glasslock.keyholder import period, watch
 from glasslock.keyholder.check import LoggedOrder, check
 from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
 from glasslock.keyholder.founding import PolicyDraft, found
+from glasslock.keyholder.keys import Keys, open_keys, open_signer
 from glasslock.keyholder.release import Answer
 from glasslock.keyholder.running import Keyholder, Office
 from glasslock.keyholder.seat import Seated
@@ -24,22 +24,16 @@ from glasslock.orders.ledger import OrderRecord
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder, read_limited
 from glasslock.runtime.http import HttpClient
-from glasslock.runtime.keys import load_or_create_seed
 from glasslock.runtime.logs import Log
 from glasslock.runtime.service import every, run_worker
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.sealing.book import check_policy
-from glasslock.signing import SigningKey
 from glasslock.tlog.quorum import MAX_FILE
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
-from glasslock.wire.digest import derive
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy, SignedPolicy
 from glasslock.wire.record import PolicyRecord, encode_record
-
-KEY_FILE: Final = "keyholder.key"
-MAX_PASSPHRASE: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +46,26 @@ class Period:
     state: str
 
 
-def open_key(config: KeyholderConfig) -> SigningKey:
-    """Return the keyholder's signing key, making it when there is none; raises ``ConfigError``."""
-    passphrase = None
-    if config.passphrase_file is not None:
-        passphrase = read_limited(config.passphrase_file, MAX_PASSPHRASE).decode().strip()
-    return SigningKey.from_seed(
-        load_or_create_seed(private_folder(config.data) / KEY_FILE, passphrase)
-    )
-
-
-def open_store(config: KeyholderConfig, key: SigningKey, point: WritePoint = no_point) -> Store:
-    """Open the keyholder's database, which its key file encrypts."""
-    return Store(private_folder(config.data), derive(key.seed, Label.STORE), point)
+def open_store(config: KeyholderConfig, keys: Keys, point: WritePoint = no_point) -> Store:
+    """Open the keyholder's database."""
+    return Store(private_folder(config.data), keys.database, point, keys.vault)
 
 
 def open_office(
     config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point
 ) -> Office:
     """Return what the keyholder knows, without doing anything; beside the daemon if it runs."""
-    key = open_key(config)
-    return Office(config, key, open_store(config, key, point), clock or SystemClock())
+    keys = open_keys(config)
+    return Office(config, keys.signer, open_store(config, keys, point), clock or SystemClock())
 
 
 def open_keyholder(
     config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point
 ) -> Keyholder:
     """Return the keyholder, ready for its first round."""
-    key = open_key(config)
-    store = open_store(config, key, point)
-    return Keyholder(config, key, store, clock or SystemClock(), Log("keyholder"))
+    keys = open_keys(config)
+    store = open_store(config, keys, point)
+    return Keyholder(config, keys.signer, store, clock or SystemClock(), Log("keyholder"))
 
 
 def run(config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point) -> None:
@@ -190,7 +174,7 @@ def sign_policy(config: KeyholderConfig, policy: Policy) -> bytes:
     Raises:
         StateError: it has none, or another key, or the quorum is not the pinned one.
     """
-    seated = Seated.of(policy, config.name, open_key(config))
+    seated = Seated.of(policy, config.name, open_signer(config))
     access = seated.access
     pinned = (pinned_quorum(config).text, config.policy_origin, config.orders_origin)
     if (access.quorum, access.policy_origin, access.orders_origin) != pinned:
@@ -232,7 +216,7 @@ async def publish(config: KeyholderConfig, signed: SignedPolicy) -> int:
         TransportError: the log does not answer.
         QuorumNotMet: too few witnesses have cosigned in time; try again.
     """
-    key, entry = open_key(config), encode_record(PolicyRecord(signed))
+    key, entry = open_signer(config), encode_record(PolicyRecord(signed))
     client = HttpClient(log_url(pinned_quorum(config), config.policy_origin))
     try:
         body = submit(key, config.policy_origin, entry).encode()

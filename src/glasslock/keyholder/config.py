@@ -11,6 +11,15 @@ from glasslock.runtime.files import read_limited
 from glasslock.tlog.quorum import MAX_FILE, QuorumFile
 
 
+class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A PKCS#11 token: its library, its label, the file with its PIN, the label of both keys."""
+
+    module: Path
+    label: str
+    pin_file: Path
+    key_label: str = "glasslock"
+
+
 class KeyholderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of ``glasslock keyholder``.
 
@@ -19,7 +28,8 @@ class KeyholderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``desks`` gives the address of each agency's desk by the agency's name. Unless ``standing`` is
     true, a person answers each order. A new period key, of ``period_days`` days, is published when
     fewer than ``ahead_days`` days are covered. ``max_age`` (seconds) is how old the witnesses' word
-    on a log may be for an order to be judged by it.
+    on a log may be for an order to be judged by it. With ``token`` the keys are on it and no key
+    file is used.
     """
 
     data: Path
@@ -36,6 +46,7 @@ class KeyholderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period_days: int = 7
     max_age: int = 86_400
     passphrase_file: Path | None = None
+    token: TokenSettings | None = None
 
 
 def pinned_quorum(config: KeyholderConfig) -> QuorumFile:

@@ -14,6 +14,7 @@ from typing import Final
 from glasslock import signing
 from glasslock.errors import GlasslockError, KeyRejected, StateError
 from glasslock.keyholder.seat import Seated
+from glasslock.keyholder.vault import PLAIN, Vault
 from glasslock.sealing import possession
 from glasslock.sealing.book import PolicyBook
 from glasslock.sealing.roster import Logged
@@ -35,15 +36,21 @@ MAX_CHALLENGES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """A period key of this keyholder; ``seed`` is None once it is destroyed."""
+    """A period key of this keyholder; ``seed`` is as ``vault`` wrapped it, None once destroyed."""
 
     record: PeriodKeyRecord
     seed: bytes | None = field(repr=False)
+    vault: Vault = PLAIN
 
     @property
     def key_id(self) -> bytes:
         """Its key id."""
         return self.record.key_id
+
+    @property
+    def secret(self) -> bytes | None:
+        """The seed itself, in memory for as long as it is used; raises as ``Vault.unwrap``."""
+        return None if self.seed is None else self.vault.unwrap(self.seed, self.key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +231,11 @@ def _answers(known: Known, at: int) -> Iterator[ProofRecord]:
         asked[place] = asked.get(place, 0) + 1
         if asked[place] > MAX_CHALLENGES:
             continue
+        secret = key.secret
+        if secret is None:
+            continue
         try:
-            data = possession.answer(key.seed, record.data)
+            data = possession.answer(secret, record.data)
         except KeyRejected:
             continue
         answer = _proof(seated, "answer", record.key_id, record.challenger, data)

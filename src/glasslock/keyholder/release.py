@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from glasslock.errors import GlasslockError
+from glasslock.errors import ConfigError, GlasslockError, TransportError
 from glasslock.keyholder.check import LoggedOrder, Logs, Reason, Wait, check, refuse
 from glasslock.keyholder.period import OwnKey
 from glasslock.keyholder.seat import Seated
@@ -179,6 +179,9 @@ class _Reader:
             )
             opened = self._open(slot, granted.tier1.encs[self._seated.seat])
             return None if opened is None else (slot, open_share(slot, self._on(slot, opened)))
+        except (TransportError, ConfigError):
+            # A key that cannot be reached now says nothing about the share.
+            raise
         except (GlasslockError, IndexError):
             return None
 
@@ -188,10 +191,11 @@ class _Reader:
             key = self._keys.get(slot.tier1.key_ids[seat] or b"")
             if key is None or enc is None:
                 return None
-            if key.seed is None:
+            secret = key.secret
+            if secret is None:
                 self.destroyed += 1
                 return None
-            self._opened[tier1] = open_seat(slot, seat, key.seed, key.key_id, enc)
+            self._opened[tier1] = open_seat(slot, seat, secret, key.key_id, enc)
         return self._opened[tier1]
 
     def _on(self, slot: VerifiedSlot, first: OpenedSeat) -> OpenedSeat:

@@ -33,7 +33,7 @@ from glasslock.runtime.logs import Log
 from glasslock.sealing.book import PolicyBook
 from glasslock.sealing.possession import COINS
 from glasslock.sealing.releasing import FRESH
-from glasslock.signing import SigningKey
+from glasslock.signing import Signer
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.reader import catch_up
 from glasslock.tlog.submission import submit
@@ -62,9 +62,7 @@ class FollowedLog:
 class Office:
     """What a keyholder knows, rebuilt from its store: both logs, its keys, its orders."""
 
-    def __init__(
-        self, config: KeyholderConfig, key: SigningKey, store: Store, clock: Clock
-    ) -> None:
+    def __init__(self, config: KeyholderConfig, key: Signer, store: Store, clock: Clock) -> None:
         """Read the store.
 
         Raises:
@@ -131,7 +129,7 @@ class Keyholder(Office):
     """A keyholder at work."""
 
     def __init__(
-        self, config: KeyholderConfig, key: SigningKey, store: Store, clock: Clock, log: Log
+        self, config: KeyholderConfig, key: Signer, store: Store, clock: Clock, log: Log
     ) -> None:
         """Read the store; nothing is done before ``round``. Raises as ``Office``."""
         super().__init__(config, key, store, clock)
@@ -238,8 +236,7 @@ class Keyholder(Office):
         if work.make is not None:
             made = period.make_key(seated, new_seed(), work.make, self.config.period_days)
             # The seed is on disk before the world may seal to its key.
-            self.store.put_key(made, self._to_policy_log(made.record))
-            self.keys[made.key_id] = made
+            self.keys[made.key_id] = self.store.put_key(made, self._to_policy_log(made.record))
         if work.keys:
             drawn = [period.make_challenge(seated, key, os.urandom(COINS)) for key in work.keys]
             # The coins are on disk before the challenge leaves: lost ones leave a key unproven.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from glasslock.errors import StateError
 from glasslock.ids import KeyholderId, keyholder_id
-from glasslock.signing import SigningKey
+from glasslock.signing import Signer
 from glasslock.wire.policy import Access, Limits, Policy
 
 
@@ -18,10 +18,10 @@ class Seated:
     access: Access
     seat: int
     name: KeyholderId
-    key: SigningKey = field(repr=False)
+    key: Signer = field(repr=False)
 
     @classmethod
-    def of(cls, policy: Policy, name: str, key: SigningKey) -> Seated:
+    def of(cls, policy: Policy, name: str, key: Signer) -> Seated:
         """Take the seat that ``policy`` has for ``name``.
 
         Raises:

@@ -15,6 +15,7 @@ from typing import Final
 from glasslock.errors import StateError, StorageError
 from glasslock.keyholder.period import Coins, OwnKey
 from glasslock.keyholder.release import Answer
+from glasslock.keyholder.vault import PLAIN, Vault
 from glasslock.keyholder.watch import Bundle, Case
 from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.tlog.follow import Replica
@@ -72,8 +73,20 @@ class Read:
 class Store:
     """A keyholder's tables. Several processes may have it open: the daemon, and a person's verb."""
 
-    def __init__(self, folder: Path, key: bytes, point: WritePoint = no_point) -> None:
-        """Open the database in ``folder``; raises ``ConfigError``, ``StorageError``."""
+    def __init__(
+        self,
+        folder: Path,
+        key: bytes,
+        point: WritePoint = no_point,
+        vault: Vault = PLAIN,
+    ) -> None:
+        """Open the database in ``folder``; period seeds rest as ``vault`` wraps them.
+
+        Raises:
+            ConfigError: the key is not the database's.
+            StorageError: it cannot be read or written.
+        """
+        self._vault = vault
         self.db = Database.open(folder / DATABASE, MIGRATIONS, key=key, point=point)
 
     def close(self) -> None:
@@ -152,12 +165,15 @@ class Store:
 
     # -- period keys --------------------------------------------------------------------------
 
-    def put_key(self, key: OwnKey, entry: Outgoing) -> None:
-        """Keep a new period key, and announce it."""
+    def put_key(self, key: OwnKey, entry: Outgoing) -> OwnKey:
+        """Keep a new period key, and announce it; returns it as it rests."""
+        secret = key.secret
+        seed = None if secret is None else self._vault.wrap(secret, key.key_id)
         with self.db.transaction("period"):
-            row = (key.key_id, encode_record(key.record), key.seed)
+            row = (key.key_id, encode_record(key.record), seed)
             self.db.execute("INSERT INTO keys VALUES (?, ?, ?)", row)
             self._send([entry])
+        return OwnKey(key.record, seed, self._vault)
 
     def put_coins(self, challenges: Iterable[tuple[Coins, Outgoing]]) -> None:
         """Keep the coins of challenges before the challenges leave."""
@@ -196,7 +212,7 @@ class Store:
             record = decode_record(entry)
             if not isinstance(record, PeriodKeyRecord):
                 raise StorageError("a stored period key is damaged", rule="storage.damaged")
-            found[bytes(key_id)] = OwnKey(record, seed)
+            found[bytes(key_id)] = OwnKey(record, seed, self._vault)
         return found
 
     def coins(self) -> dict[bytes, Coins]:

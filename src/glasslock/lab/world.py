@@ -20,8 +20,9 @@ import msgspec
 from glasslock.client import Client, Invited, Joined, Warned
 from glasslock.errors import StateError
 from glasslock.ids import account_id
-from glasslock.keyholder.app import KEY_FILE, open_keyholder
+from glasslock.keyholder.app import open_keyholder
 from glasslock.keyholder.config import KeyholderConfig
+from glasslock.keyholder.keys import KEY_FILE
 from glasslock.keyholder.running import Keyholder
 from glasslock.keyholder.store import Outgoing
 from glasslock.lab.founding import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from glasslock import signing
 from glasslock.errors import GlasslockError
 from glasslock.orders.commitment import check_disclosure
-from glasslock.signing import SigningKey
+from glasslock.signing import Signer
 from glasslock.wire.codec import Value
 from glasslock.wire.labels import Label
 from glasslock.wire.leaf import (
@@ -164,7 +164,7 @@ class Ledger:
         return True
 
 
-def sign_leaf(leaf: SignedKind, key: SigningKey) -> SignedLeaf:
+def sign_leaf(leaf: SignedKind, key: Signer) -> SignedLeaf:
     """Return ``leaf`` signed by ``key``."""
     return SignedLeaf(leaf, key.public, key.sign(Label.SIGN_RECORD, signed_content(leaf)))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from glasslock import signing
 from glasslock.errors import Denied
-from glasslock.signing import PUBLIC_KEY_SIZE, SIGNATURE_SIZE, SigningKey
+from glasslock.signing import PUBLIC_KEY_SIZE, SIGNATURE_SIZE, Signer
 from glasslock.wire.api import (
     KEY_HEADER,
     REQUEST_SKEW_SECONDS,
@@ -23,7 +23,7 @@ _LONGEST_TIME = 20
 
 
 def signed_headers(
-    key: SigningKey, method: str, path: str, now: int, body: bytes = b""
+    key: Signer, method: str, path: str, now: int, body: bytes = b""
 ) -> dict[str, str]:
     """Return the headers under which ``key`` asks for ``path`` at ``now`` (unix seconds)."""
     signature = key.sign(Label.SIGN_REQUEST, request_content(method, path, now, body))

@@ -17,7 +17,7 @@ from glasslock import hpke, signing
 from glasslock.errors import VerificationError
 from glasslock.sealing.seal import NONCE, xor
 from glasslock.sealing.shares import Share, VerifiedSlot
-from glasslock.signing import SigningKey
+from glasslock.signing import Signer
 from glasslock.wire.digest import derive
 from glasslock.wire.labels import Label
 from glasslock.wire.release import (
@@ -54,7 +54,7 @@ def make_release(
     keys: CaseKeys,
     shares: Sequence[tuple[VerifiedSlot, Share]],
     fresh: bytes,
-    key: SigningKey,
+    key: Signer,
 ) -> Release:
     """Return one seat's signed release of ``shares``; ``fresh`` are 96 random bytes.
 

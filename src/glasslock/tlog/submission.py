@@ -11,7 +11,7 @@ from typing import Final
 
 from glasslock import signing
 from glasslock.errors import WireError
-from glasslock.signing import PUBLIC_KEY_SIZE, SIGNATURE_SIZE, SigningKey
+from glasslock.signing import PUBLIC_KEY_SIZE, SIGNATURE_SIZE, Signer
 from glasslock.wire.codec import encode
 from glasslock.wire.labels import Label
 from glasslock.wire.shape import Fields
@@ -46,7 +46,7 @@ class Submission:
         signing.verify(self.submitter, Label.SIGN_SUBMIT, content, self.signature)
 
 
-def submit(key: SigningKey, origin: str, entry: bytes, *, immediate: bool = False) -> Submission:
+def submit(key: Signer, origin: str, entry: bytes, *, immediate: bool = False) -> Submission:
     """Return ``entry`` signed for the log ``origin``.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from glasslock.errors import StateError
+from glasslock.errors import ConfigError, GlasslockError, StateError, TransportError
 from glasslock.keyholder.check import RULES, LoggedOrder, Reason, Wait
 from glasslock.keyholder.release import (
     Answer,
@@ -17,6 +17,7 @@ from glasslock.keyholder.release import (
     refusal_entry,
     release,
 )
+from glasslock.keyholder.vault import Plain
 from glasslock.keyholder.watch import Announced, Bundle, Case, Step, announced, finished, steps
 from glasslock.orders.ledger import sign_leaf
 from glasslock.orders.review import Refusal
@@ -200,6 +201,24 @@ BROKEN: list[tuple[Callable[[Bench], None], str]] = [
     (unreadable, "release.unreadable"),
     (not_ours, "release.unreadable"),
 ]
+
+
+class Away(Plain):
+    """A token that is not in its slot just now, or whose PIN was changed."""
+
+    def __init__(self, error: type[GlasslockError]) -> None:
+        self.error = error
+
+    def unwrap(self, kept: bytes, about: bytes) -> bytes:
+        raise self.error(str(len(kept)), rule=about.hex())
+
+
+@pytest.mark.parametrize("error", [TransportError, ConfigError])
+def test_a_key_that_cannot_be_reached_is_no_ground_to_refuse(error: type[GlasslockError]) -> None:
+    bench = Bench()
+    bench.keys = {k: replace(key, vault=Away(error)) for k, key in bench.keys.items()}
+    with pytest.raises(error):
+        bench.decide()
 
 
 @pytest.mark.parametrize(
