@@ -270,7 +270,7 @@ class Batcher:
             line,
             epoch=view.epoch,
             context=context_digest(view.context),
-            roster=Roster.of(view.members),
+            roster=line.roster.after(view.members, preview.removed),
             policy=policy,
             since=line.since if policy.digest == line.policy.digest else view.epoch,
         )

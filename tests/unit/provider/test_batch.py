@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from glasslock.client.enrolment import make_entry
 from glasslock.ids import account_id, device_id
-from glasslock.mls import SUITE_CLASSIC, Device, Engine, Group, WriteSet
+from glasslock.mls import SUITE_CLASSIC, Device, Engine, Group, Roster, WriteSet
 from glasslock.provider.archive import Archive
 from glasslock.provider.batch import Batcher, Request
 from glasslock.provider.schema import MIGRATIONS
@@ -67,7 +68,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         db = Database.open(folder / "provider.db", MIGRATIONS)
         self.store = Store(db)
-        self._batcher = Batcher(db, self.store, Archive(db), KEY)
+        self.batcher = Batcher(db, self.store, Archive(db), KEY)
         self._db = db
         for policy in (POLICY, FOREIGN):
             with db.transaction("start"):
@@ -81,7 +82,7 @@ class Place:
                 )
 
     def ask(self, by: Person, frame: api.DeviceFrame) -> api.ProviderFrame | None:
-        (answer,) = self._batcher.run([Request(by.device, frame, NOW)]).answers
+        (answer,) = self.batcher.run([Request(by.device, frame, NOW)]).answers
         return answer
 
     def rule(self, by: Person, frame: api.DeviceFrame) -> str | None:
@@ -207,6 +208,18 @@ def test_the_same_commit_is_its_senders_only(place: Place, alice: Person, group:
     assert isinstance(place.ask(alice, frame), api.Accepted)
     assert isinstance(place.ask(alice, frame), api.Accepted)
     assert place.rule(bob, frame) == "delivery.duplicate"
+
+
+def test_a_member_stays_who_it_was_added_as(place: Place, alice: Person) -> None:
+    group, info = alice.create()
+    assert isinstance(place.ask(alice, api.CreateGroup(1, GROUP, info)), api.Done)
+    kept = place.batcher._group(GROUP)
+    (leaf,) = kept.line.roster.leaves
+    before = Roster((replace(leaf, signer=bytes(32)),))
+    kept.line = replace(kept.line, roster=before)
+    # MLS lets a committer put another key into its leaf: to the provider this one has done so.
+    assert place.rule(alice, alice.commit(group)) == "roster.changed"
+    assert place.batcher._group(GROUP).line.epoch == 0
 
 
 def test_a_group_shows_itself_to_its_own(place: Place, alice: Person, group: Group) -> None:
