@@ -319,6 +319,9 @@ opened_fields = built(notice.Field, texts, st.binary(min_size=1, max_size=60), d
 field_lists = several(opened_fields | digests, 1)
 letters = built(notice.Letter, texts, u64, field_lists)
 seat_numbers = st.integers(0, 31)
+class_rows = st.dictionaries(texts, st.tuples(u32, u32), max_size=3).map(
+    lambda rows: tuple((name, *rows[name]) for name in sorted(rows))
+)
 signed_parts = st.one_of(
     built(leaf.OrderLeaf, digests, texts, texts, texts, st.integers(0, 3), st.integers(0, 3), u64),
     built(leaf.IntentLeaf, u64, seat_numbers, digests),
@@ -327,6 +330,14 @@ signed_parts = st.one_of(
     built(leaf.ReportLeaf, u64, u32, u32, digests),
     built(leaf.IngestLeaf, u32, u64, st.integers(1, (1 << 32) - 1), digests),
     built(leaf.UnauthenticatedLeaf, u32, st.integers(1, (1 << 32) - 1)),
+    built(leaf.ExtendLeaf, u64, st.integers(1, (1 << 32) - 1), u64, texts, digests, signatures),
+    built(leaf.CloseLeaf, u64, st.sampled_from(leaf.OUTCOMES)),
+    st.lists(u64, min_size=2, max_size=2, unique=True).flatmap(
+        lambda ends: built(
+            leaf.CountsLeaf, u32, st.just(min(ends)), st.just(max(ends)), class_rows, u32
+        )
+    ),
+    built(leaf.RemovalLeaf, u32, texts, st.integers(0, 3), st.integers(1, (1 << 32) - 1)),
 )
 leaves = built(leaf.SignedLeaf, signed_parts, digests, signatures) | built(
     leaf.DisclosureLeaf, u64, field_lists

@@ -12,6 +12,7 @@ from glasslock.monitor.findings import BROKEN, Finding
 from glasslock.monitor.replay import ORDERS, POLICY, Bodies, Entry, bodies, kind_of, replay_orders
 from glasslock.monitor.report import Report, report
 from glasslock.monitor.statistics import Statistics, count
+from glasslock.orders.ledger import Said
 from glasslock.tlog.checkpoint import VerifiedCheckpoint
 
 # A checkpoint on its way to publication is older at the log than at its witnesses.
@@ -96,14 +97,15 @@ def audit(seen: Sequence[Seen], now: int, max_age: int) -> Account:
 
 
 def _with_statistics(account: Account, seen: Sequence[Seen], known: Bodies | None) -> Account:
-    orders = []
+    orders, removals = [], list[Said]()
     time = 0
     for each in seen:
         if each.checkpoint is not None and kind_of(each.entries) == ORDERS:
             ledger, _ = replay_orders(each.entries, each.checkpoint.median_time, known)
             orders += list(ledger.orders.values())
+            removals += ledger.removals
             time = max(time, ledger.time)
-    statistics = count(orders, time, known.names if known else {})
+    statistics = count(orders, time, known.names if known else {}, removals)
     return Account(account.logs, account.orders, account.keys, statistics, account.findings)
 
 

@@ -30,6 +30,14 @@ _ORDER: Final = {
         "release.unannounced",
         "a keyholder sent a release that it had not announced before",
     ),
+    "void": (
+        "extension.void",
+        "its notice was to be put off against a rule: the date stands as it was",
+    ),
+    "afterwards": (
+        "release.afterwards",
+        "a keyholder announced or sent a release when its authority had called it over",
+    ),
 }
 
 
@@ -68,6 +76,7 @@ def of_orders(
         for name, (rule, text) in _ORDER.items()
         if row[name]
     ]
+    found += [Finding(BROKEN, "counts.differ", log, text) for text in facts["miscounted"]]
     if facts["invalid"]:
         text = f"{facts['invalid']} leaves are malformed, unsigned or fit no order"
         found.append(Finding(AMISS, "leaf.invalid", log, text))
@@ -86,5 +95,11 @@ def of_policies(log: str, facts: Mapping[str, Any]) -> list[Finding]:
 
 
 def moment(time: int) -> str:
-    """Return a time (unix seconds) in words: ``2026-11-26 08:00 UTC``."""
-    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    """Return a time (unix seconds) in words: ``2026-11-26 08:00 UTC``; one beyond all years as is.
+
+    Whoever hands in a leaf chooses the times in it.
+    """
+    try:
+        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        return str(time)

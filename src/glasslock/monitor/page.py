@@ -16,6 +16,7 @@ from glasslock.monitor import chart
 from glasslock.monitor.audit import Account
 from glasslock.monitor.findings import AMISS, BROKEN, UNSEEN, moment
 from glasslock.monitor.report import OUTCOMES
+from glasslock.wire.leaf import BASES
 
 KINDS: Final = {
     BROKEN: "A log cannot be believed",
@@ -50,6 +51,7 @@ def as_page(account: Account, look: Look) -> bytes:
         account=account,
         statistics=account.statistics,
         outcomes=OUTCOMES,
+        bases=BASES,
         wrong=_by_kind(account),
         charts=_charts(account),
     ).encode()
@@ -79,5 +81,9 @@ def _charts(account: Account) -> dict[str, str]:
         "answers": chart.stacked(
             "answers", "Answers of keyholders", answers, ("released", "refused")
         ),
+        "extended": chart.bars(
+            "extended", "Orders by how often their notice was put off", statistics.extended
+        ),
+        "closed": chart.bars("closed", "How orders ended, by their authorities", statistics.closed),
         "rules": chart.bars("rules", "Refusals by the rule that failed", statistics.rules),
     }

@@ -12,10 +12,14 @@ from typing import Final, TypeAlias
 
 from glasslock.errors import WireError
 from glasslock.orders.authority import Register
+from glasslock.orders.extension import Parties, nobody
 from glasslock.orders.ledger import Ledger
 from glasslock.sealing.book import PolicyBook
 from glasslock.wire.leaf import (
+    KINDS,
+    CloseLeaf,
     DoneLeaf,
+    ExtendLeaf,
     IntentLeaf,
     RefusalLeaf,
     ReportLeaf,
@@ -33,40 +37,32 @@ OTHER: Final = "other"
 _POLICY_TYPES: Final = frozenset(
     {"policy", "period-key", "period-proof", "period-end", "authority"}
 )
-_ORDERS_TYPES: Final = frozenset(
-    {
-        "order",
-        "intent",
-        "done",
-        "refusal",
-        "report",
-        "ingest",
-        "unauthenticated",
-        "disclosure",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
     """Whose keys may say what in an orders log, by a policy log: providers, seats, authorities.
 
-    ``names`` are the legal persons behind the seats, by signing key.
+    ``names`` are the legal persons behind the seats, by signing key; ``parties`` says which two
+    may put off a notice.
     """
 
     providers: frozenset[bytes]
     seats: frozenset[bytes]
     issuing: frozenset[bytes]
     names: dict[bytes, str] = field(default_factory=dict)
+    parties: Parties = nobody
 
-    def may(self, signed: SignedLeaf) -> bool:
-        """Say whether a leaf is by somebody whose place it is."""
+    def may(self, signed: SignedLeaf, time: int) -> bool:
+        """Say whether a leaf, witnessed at ``time``, is by somebody whose place it is."""
         match signed.leaf:
             case IntentLeaf() | DoneLeaf():
                 return signed.key in self.seats
             case RefusalLeaf(seat=seat) if seat is not None:
                 return signed.key in self.seats
-            case ReportLeaf():
+            case ExtendLeaf(countersigner=other):
+                return signed.key in self.issuing and self.parties(signed.key, other, time)
+            case ReportLeaf() | CloseLeaf():
                 return signed.key in self.issuing
         return signed.key in self.providers
 
@@ -75,7 +71,7 @@ def kind_of(entries: Sequence[Entry]) -> str:
     """Return what a log is by what stands in it: ``POLICY``, ``ORDERS`` or ``OTHER``."""
     types = Counter(_type(entry) for _, _, entry in entries)
     policy = sum(types[name] for name in _POLICY_TYPES)
-    orders = sum(types[name] for name in _ORDERS_TYPES)
+    orders = sum(types[name] for name in KINDS)
     if not policy and not orders:
         return OTHER
     return POLICY if policy > orders else ORDERS
@@ -95,13 +91,15 @@ def bodies(entries: Sequence[Entry]) -> Bodies:
         book.add(entry, index, when)
     policies = [logged.record.signed.policy for logged in book.policies.values()]
     records = [each.record for each in book.authorities]
-    registered = [each for policy in policies for each in Register(policy, records).all()]
+    registers = [Register(policy, records) for policy in policies]
+    registered = [each for register in registers for each in register.all()]
     seats: list[Seat] = [s for policy in policies if policy.access for s in policy.access.seats]
     return Bodies(
         frozenset(policy.provider_key for policy in policies),
         frozenset(seat.signing_key for seat in seats),
         frozenset(each.key for each in registered if each.record.role == ISSUING),
         {seat.signing_key: seat.legal_person for seat in seats},
+        lambda one, other, time: any(each.may_extend(one, other, time) for each in registers),
     )
 
 
@@ -116,7 +114,7 @@ def replay_orders(
     ledger = Ledger()
     strangers = 0
     for index, when, entry in entries:
-        if known is not None and _strange(entry, known):
+        if known is not None and _strange(entry, when, known):
             strangers += 1
         else:
             ledger.add(entry, index, when)
@@ -124,9 +122,9 @@ def replay_orders(
     return ledger, strangers
 
 
-def _strange(entry: bytes, known: Bodies) -> bool:
+def _strange(entry: bytes, time: int, known: Bodies) -> bool:
     try:
         leaf = decode_leaf(entry)
     except WireError:
         return False
-    return isinstance(leaf, SignedLeaf) and not known.may(leaf)
+    return isinstance(leaf, SignedLeaf) and not known.may(leaf, time)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from glasslock.errors import GlasslockError
+from glasslock.monitor.recount import contradictions
 from glasslock.monitor.replay import (
     ORDERS,
     OTHER,
@@ -22,10 +23,17 @@ from glasslock.monitor.replay import (
 )
 from glasslock.orders.authority import Register
 from glasslock.orders.commitment import count_bucket
-from glasslock.orders.ledger import OrderRecord
+from glasslock.orders.ledger import OrderRecord, Said
 from glasslock.sealing.book import PolicyBook
 from glasslock.sealing.roster import vet_revocation
-from glasslock.wire.leaf import DoneLeaf, IntentLeaf, RefusalLeaf, ReportLeaf
+from glasslock.wire.leaf import (
+    CloseLeaf,
+    DoneLeaf,
+    IntentLeaf,
+    RefusalLeaf,
+    RemovalLeaf,
+    ReportLeaf,
+)
 from glasslock.wire.order import entry_digest
 from glasslock.wire.record import encode_record
 
@@ -106,7 +114,9 @@ def orders_report(entries: Sequence[Entry], time: int, known: Bodies | None = No
     """Return what an orders log holds, with one row for each order.
 
     ``exceeding`` counts orders of which more slots were reported opened than they name, as far as
-    buckets tell; ``unannounced`` counts releases that no intent of the same key came before.
+    buckets tell; ``unannounced`` counts releases that no intent of the same key came before,
+    ``void`` extensions that break a rule, ``afterwards`` what keyholders said of a release of an
+    order that was over. ``miscounted`` says where a provider's counts contradict the log.
     """
     ledger, strangers = replay_orders(entries, time, known)
     rows = [_order_row(record, overdue=ledger.overdue(record)) for record in ledger.orders.values()]
@@ -122,8 +132,14 @@ def orders_report(entries: Sequence[Entry], time: int, known: Bodies | None = No
         "disclosures": sum(row["disclosed"] for row in rows),
         "overdue": sum(row["overdue"] for row in rows),
         "exceeding": sum(row["exceeding"] for row in rows),
+        "closed": sum(bool(row["closed"]) for row in rows),
         "rules": dict(sorted(rules.items())),
         "ingest": len(ledger.ingest),
+        "counts": len(ledger.counts),
+        "miscounted": contradictions(ledger),
+        "removed": sum(
+            said.leaf.count for said in ledger.removals if isinstance(said.leaf, RemovalLeaf)
+        ),
         "unauthenticated": sum(getattr(said.leaf, "count", 0) for said in ledger.unauthenticated),
         "invalid": ledger.invalid,
     }
@@ -134,7 +150,18 @@ def orders_report(entries: Sequence[Entry], time: int, known: Bodies | None = No
 
 # Read by the agency; released by at least one keyholder; refused by whoever answered; unanswered.
 OPENED, RELEASED, REFUSED, WAITING = OUTCOMES = ("opened", "released", "refused", "waiting")
-_SUMMED: Final = ("intents", "done", "unannounced", "refusals", "reports")
+_SUMMED: Final = (
+    "intents",
+    "done",
+    "unannounced",
+    "refusals",
+    "reports",
+    "extensions",
+    "void",
+    "afterwards",
+)
+# A keyholder may have sent what it announced before it read that the order is over.
+CLOSE_SLACK: Final = 60
 
 
 def _order_row(record: OrderRecord, *, overdue: bool) -> dict[str, Any]:
@@ -146,6 +173,8 @@ def _order_row(record: OrderRecord, *, overdue: bool) -> dict[str, Any]:
             intents.add((said.key, said.leaf.seat, said.leaf.release))
         elif isinstance(said.leaf, DoneLeaf):
             unannounced += (said.key, said.leaf.seat, said.leaf.release) not in intents
+    extensions = [rule for _, rule in record.extensions()]
+    closed = record.closed()
     return {
         "order": record.index,
         "time": record.time,
@@ -153,7 +182,11 @@ def _order_row(record: OrderRecord, *, overdue: bool) -> dict[str, Any]:
         "class": record.leaf.authority_class,
         "accounts": record.leaf.accounts,
         "slots": record.leaf.slots,
-        "disclose_by": record.leaf.disclose_by,
+        "disclose_by": record.date(),
+        "extensions": extensions.count(None),
+        "void": len(extensions) - extensions.count(None),
+        "closed": closed.leaf.outcome if closed and isinstance(closed.leaf, CloseLeaf) else "",
+        "afterwards": 0 if closed is None else _after(record, closed),
         "intents": kinds["intent"],
         "done": kinds["done"],
         "unannounced": unannounced,
@@ -164,6 +197,16 @@ def _order_row(record: OrderRecord, *, overdue: bool) -> dict[str, Any]:
         "overdue": overdue,
         "outcome": outcome(record),
     }
+
+
+def _after(record: OrderRecord, closed: Said) -> int:
+    """Count what keyholders announced or sent when the order had been over for a while."""
+    return sum(
+        isinstance(said.leaf, IntentLeaf | DoneLeaf)
+        and said.index > closed.index
+        and said.time > closed.time + CLOSE_SLACK
+        for said in record.said
+    )
 
 
 def _most_opened(record: OrderRecord) -> int:

@@ -13,8 +13,14 @@ from statistics import median
 from typing import Final, TypeAlias
 
 from glasslock.monitor.report import OUTCOMES, outcome
-from glasslock.orders.ledger import OrderRecord
-from glasslock.wire.leaf import IntentLeaf, RefusalLeaf
+from glasslock.orders.ledger import OrderRecord, Said
+from glasslock.wire.leaf import (
+    BASES,
+    CloseLeaf,
+    IntentLeaf,
+    RefusalLeaf,
+    RemovalLeaf,
+)
 
 DAY_SECONDS: Final = 86_400
 Counts: TypeAlias = dict[str, dict[str, int]]
@@ -34,7 +40,9 @@ class Answers:
 class Statistics:
     """Counts of orders; each of the first two has one count per outcome in every row.
 
-    ``days_secret`` is the median from an order to its disclosure, in whole days.
+    ``days_secret`` is the median from an order to its disclosure, in whole days. ``extended``
+    counts orders by how often their notice was put off, ``closed`` by how their authority says
+    that they ended, ``removed`` entries by family and legal basis.
     """
 
     by_month: Counts = field(default_factory=dict)
@@ -44,6 +52,9 @@ class Statistics:
     disclosed: int = 0
     overdue: int = 0
     days_secret: int | None = None
+    extended: dict[str, int] = field(default_factory=dict)
+    closed: dict[str, int] = field(default_factory=dict)
+    removed: Counts = field(default_factory=dict)
 
 
 def month_of(time: int) -> str:
@@ -51,11 +62,19 @@ def month_of(time: int) -> str:
     return f"{datetime.fromtimestamp(time, UTC):%Y-%m}"
 
 
-def count(orders: Sequence[OrderRecord], time: int, names: Mapping[bytes, str]) -> Statistics:
+def count(
+    orders: Sequence[OrderRecord],
+    time: int,
+    names: Mapping[bytes, str],
+    removals: Iterable[Said] = (),
+) -> Statistics:
     """Return the statistics of ``orders`` at ``time`` (unix seconds, by the witnesses' clocks).
 
     ``names`` are keyholders by signing key; one that is not in it goes by its key.
     """
+    moved = [sum(rule is None for _, rule in order.extensions()) for order in orders]
+    closed = (order.closed() for order in orders)
+    ends = [s.leaf.outcome for s in closed if s and isinstance(s.leaf, CloseLeaf)]
     by_month, by_class = _table(), _table()
     rules: Counter[str] = Counter()
     for order in orders:
@@ -69,9 +88,20 @@ def count(orders: Sequence[OrderRecord], time: int, names: Mapping[bytes, str]) 
         dict(sorted(rules.items())),
         tuple(_answers(orders, names)),
         len(secret),
-        sum(o.disclosed is None and o.leaf.disclose_by < time for o in orders),
+        sum(o.disclosed is None and o.date() < time for o in orders),
         round(median(secret)) // DAY_SECONDS if secret else None,
+        {str(times): moved.count(times) for times in sorted(set(moved)) if times},
+        dict(sorted(Counter(ends).items())),
+        _removed(removals),
     )
+
+
+def _removed(removals: Iterable[Said]) -> Counts:
+    found: Counts = defaultdict(lambda: dict.fromkeys(BASES, 0))
+    for said in removals:
+        if isinstance(said.leaf, RemovalLeaf):
+            found[said.leaf.family][BASES[said.leaf.basis]] += said.leaf.count
+    return dict(sorted(found.items()))
 
 
 def _table() -> Counts:

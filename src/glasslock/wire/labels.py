@@ -79,6 +79,7 @@ class Label(StrEnum):
     SIGN_AUTHORITY = "authority record"
     SIGN_ORDER = "order issue"
     SIGN_COUNTERSIGN = "order countersign"
+    SIGN_EXTENSION = "extension countersign"
     SIGN_PREVIEW = "preview"
     SIGN_RELEASE = "release statement"
     SIGN_SUBMIT = "log submission"

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from glasslock.errors import WireError
-from glasslock.wire.codec import encode
+from glasslock.wire.codec import Value, encode
 from glasslock.wire.notice import Field, fields_value, read_fields
 from glasslock.wire.policy import MAX_SEATS
 from glasslock.wire.record import MAGIC, split_entry
 from glasslock.wire.shape import DIGEST, SIGNATURE, U32, Fields
 
 MAX_LEAF: Final = 16_384
+MAX_GROUND: Final = 256
+MAX_CLASSES: Final = 128
+# How an order ended, by its authority's word.
+UNUSED, WITHDRAWN, DONE = OUTCOMES = ("unused", "withdrawn", "done")
+# On what legal basis something was removed; numbered in the log.
+BASES: Final = ("order of a court", "order of an authority", "report", "terms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,86 @@ class UnauthenticatedLeaf:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendLeaf:
+    """The ``number``-th new date of an order's notice and its ground; by the issuing authority.
+
+    ``countersigner`` is a raw Ed25519 key; it signs ``extension_content``.
+    """
+
+    order: int
+    number: int
+    disclose_by: int
+    ground: str
+    countersigner: bytes
+    countersignature: bytes
+    kind: str = "extend"
+
+    def part(self) -> bytes:
+        """Return the signed part."""
+        return encode(
+            (
+                self.order,
+                self.number,
+                self.disclose_by,
+                self.ground,
+                self.countersigner,
+                self.countersignature,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeaf:
+    """Nothing more is released or opened under an order, ``OUTCOMES``; by the authority."""
+
+    order: int
+    outcome: str
+    kind: str = "close"
+
+    def part(self) -> bytes:
+        """Return the signed part."""
+        return encode((self.order, self.outcome))
+
+
+@dataclass(frozen=True, slots=True)
+class CountsLeaf:
+    """What the provider counts of its own leaves from index ``first`` until before ``end``.
+
+    ``classes`` has a row for each class of authority: its name, its orders, those refused by the
+    provider. ``period`` numbers runs of 30 policy days.
+    """
+
+    period: int
+    first: int
+    end: int
+    classes: tuple[tuple[str, int, int], ...]
+    unauthenticated: int
+    kind: str = "counts"
+
+    def part(self) -> bytes:
+        """Return the signed part."""
+        return encode((self.period, self.first, self.end, self.classes, self.unauthenticated))
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalLeaf:
+    """How many entries of a family's groups became tombstones on a policy day; by the provider.
+
+    ``basis`` is an index into ``BASES``.
+    """
+
+    day: int
+    family: str
+    basis: int
+    count: int
+    kind: str = "removal"
+
+    def part(self) -> bytes:
+        """Return the signed part."""
+        return encode((self.day, self.family, self.basis, self.count))
+
+
+@dataclass(frozen=True, slots=True)
 class DisclosureLeaf:
     """The commitment of the order at ``order``, opened but for who is concerned."""
 
@@ -150,7 +237,17 @@ class DisclosureLeaf:
 
 
 SignedKind: TypeAlias = (
-    OrderLeaf | IntentLeaf | DoneLeaf | RefusalLeaf | ReportLeaf | IngestLeaf | UnauthenticatedLeaf
+    OrderLeaf
+    | IntentLeaf
+    | DoneLeaf
+    | RefusalLeaf
+    | ReportLeaf
+    | ExtendLeaf
+    | CloseLeaf
+    | IngestLeaf
+    | UnauthenticatedLeaf
+    | CountsLeaf
+    | RemovalLeaf
 )
 
 
@@ -174,6 +271,14 @@ Leaf: TypeAlias = SignedLeaf | DisclosureLeaf
 def signed_content(leaf: SignedKind) -> bytes:
     """Return what is signed of a leaf: ``cbor([type, signed part])``."""
     return encode((leaf.kind, leaf.part()))
+
+
+def extension_content(commitment: bytes, issuing: bytes, leaf: ExtendLeaf) -> bytes:
+    """Return what a countersigner signs under ``extension countersign``.
+
+    ``commitment`` names the order whatever log it stands in, ``issuing`` the authority's key.
+    """
+    return encode((commitment, issuing, leaf.order, leaf.number, leaf.disclose_by, leaf.ground))
 
 
 def encode_leaf(leaf: Leaf) -> bytes:
@@ -240,8 +345,48 @@ def _ingest(fields: Fields) -> IngestLeaf:
     return IngestLeaf(fields.uint(U32), fields.uint(), fields.uint(U32, 1), fields.digest())
 
 
+def _extend(fields: Fields) -> ExtendLeaf:
+    return ExtendLeaf(
+        fields.uint(),
+        fields.uint(U32, 1),
+        fields.uint(),
+        fields.text(MAX_GROUND, 1),
+        fields.exactly(DIGEST),
+        fields.exactly(SIGNATURE),
+    )
+
+
+def _close(fields: Fields) -> CloseLeaf:
+    leaf = CloseLeaf(fields.uint(), fields.text(16, 1))
+    if leaf.outcome not in OUTCOMES:
+        raise WireError("an order does not end like that", rule="leaf.outcome")
+    return leaf
+
+
 def _unauthenticated(fields: Fields) -> UnauthenticatedLeaf:
     return UnauthenticatedLeaf(fields.uint(U32), fields.uint(U32, 1))
+
+
+def _counts(fields: Fields) -> CountsLeaf:
+    period, first, end = fields.uint(U32), fields.uint(), fields.uint()
+    classes = fields.each(_class_row, MAX_CLASSES)
+    if first >= end:
+        raise WireError("counts run forward", rule="leaf.counts")
+    names = [name for name, _, _ in classes]
+    if any(before >= after for before, after in pairwise(names)):
+        raise WireError("classes rise, each once", rule="leaf.counts")
+    return CountsLeaf(period, first, end, classes, fields.uint(U32))
+
+
+def _class_row(value: Value) -> tuple[str, int, int]:
+    fields = Fields(value, "counts of a class", 3)
+    return fields.text(64, 1), fields.uint(U32), fields.uint(U32)
+
+
+def _removal(fields: Fields) -> RemovalLeaf:
+    return RemovalLeaf(
+        fields.uint(U32), fields.text(64, 1), fields.uint(len(BASES) - 1), fields.uint(U32, 1)
+    )
 
 
 def _seat(fields: Fields) -> int:
@@ -254,9 +399,14 @@ _READERS: Final[dict[str, tuple[int, Callable[[Fields], SignedKind]]]] = {
     "done": (4, _done),
     "refusal": (4, _refusal),
     "report": (4, _report),
+    "extend": (6, _extend),
+    "close": (2, _close),
     "ingest": (4, _ingest),
     "unauthenticated": (2, _unauthenticated),
+    "counts": (5, _counts),
+    "removal": (4, _removal),
 }
+KINDS: Final = frozenset({*_READERS, "disclosure"})
 
 
 def _head(kind: str) -> bytes:
