@@ -14,6 +14,7 @@ from tests.vectors.oracle import (
     digests,
     evidence,
     judge,
+    orders,
     seals,
     slots,
     streams,
@@ -369,6 +370,22 @@ def manifest(given: Fields) -> Fields:
     }
 
 
+# -- 9: orders log -----------------------------------------------------------------------------
+def orders_leaf(given: Fields) -> bytes:
+    return orders.entry(given["kind"], given["part"], given["seed"])
+
+
+def orders_extension(given: Fields) -> bytes:
+    return orders.extension(
+        given["commitment"], (given["issuing"], given["judge"]), given["fields"]
+    )
+
+
+def orders_date(given: Fields) -> Fields:
+    date, held = orders.date(given["time"], given["first"], given["extensions"])
+    return {"date": date, "held": held}
+
+
 OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "cbor": cbor_encode,
     "decode": cbor_decode,
@@ -398,4 +415,7 @@ OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "receipts": receipts,
     "judge": judge.judge,
     "evidence": manifest,
+    "orders leaf": orders_leaf,
+    "orders extension": orders_extension,
+    "orders date": orders_date,
 }

@@ -10,6 +10,14 @@ from typing import Any
 
 from glasslock import _core, signing
 from glasslock.errors import GlasslockError
+from glasslock.orders.ledger import (
+    OrderRecord,
+    Said,
+    countersign,
+    sign_leaf,
+    verify_countersignature,
+    verify_leaf,
+)
 from glasslock.sealing import body, shares, slots
 from glasslock.sealing.roster import DayRoster, SeatKey
 from glasslock.sealing.seal import SeatKeys, Tier1, make_seal, make_tier1
@@ -27,6 +35,7 @@ from glasslock.wire.envelope import (
     decode_message_header,
 )
 from glasslock.wire.labels import Label
+from glasslock.wire.leaf import ExtendLeaf, OrderLeaf, SignedLeaf, decode_leaf, encode_leaf
 from glasslock.wire.policy import Clocks, Policy, decode_policy
 from glasslock.wire.record import period_key_id
 from glasslock.wire.seal import Seal, Tier1Header, encapsulation_digests
@@ -353,6 +362,36 @@ def receipts(given: Fields) -> Fields:
     }
 
 
+# -- 9: orders log -----------------------------------------------------------------------------
+def orders_leaf(given: Fields) -> bytes:
+    part, key = codec.encode(given["part"]), SigningKey.from_seed(given["seed"])
+    signature = key.sign(Label.SIGN_RECORD, codec.encode([given["kind"], part]))
+    head = b"glasslock/1 " + given["kind"].encode() + b"\n"
+    entry = head + codec.encode([part, key.public, signature])
+    found = decode_leaf(entry)
+    assert isinstance(found, SignedLeaf)
+    verify_leaf(found)
+    return encode_leaf(found)
+
+
+def orders_extension(given: Fields) -> bytes:
+    issuing, judge = (SigningKey.from_seed(given[name]) for name in ("issuing", "judge"))
+    leaf = ExtendLeaf(*given["fields"], bytes(32), bytes(64))
+    leaf = countersign(given["commitment"], issuing.public, leaf, judge)
+    verify_countersignature(given["commitment"], issuing.public, leaf)
+    return encode_leaf(sign_leaf(leaf, issuing))
+
+
+def orders_date(given: Fields) -> Fields:
+    leaf = OrderLeaf(bytes(32), "family", "court", "content", 0, 0, given["first"])
+    record = OrderRecord(leaf, bytes(32), 0, given["time"])
+    for index, (time, number, date) in enumerate(given["extensions"], start=1):
+        extension = ExtendLeaf(0, number, date, "x", bytes(32), bytes(64))
+        record.said.append(Said(extension, bytes(32), index, time))
+    held = [at for at, (_, rule) in enumerate(record.extensions()) if rule is None]
+    return {"date": record.date(), "held": held}
+
+
 OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "cbor": cbor_encode,
     "decode": cbor_decode,
@@ -382,4 +421,7 @@ OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "receipts": receipts,
     "judge": judge_by_product,
     "evidence": evidence,
+    "orders leaf": orders_leaf,
+    "orders extension": orders_extension,
+    "orders date": orders_date,
 }

@@ -30,6 +30,7 @@ LEAST = {
     "body": (22, 19),
     "stream": (26, 20),
     "evidence": (1, 22),
+    "orders": (34, 31),
 }
 
 

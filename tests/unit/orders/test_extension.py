@@ -243,3 +243,11 @@ def test_the_first_word_that_an_order_is_over_counts() -> None:
     log.ledger.seen(DUE + 1)
     assert log.ledger.overdue(log.record)
     assert Facts.of(ADMITTED, MANIFEST) == FACTS
+
+
+def test_a_notice_is_never_moved_back() -> None:
+    """Else an order is overdue at once, which nobody could have kept."""
+    log = Log()
+    log.extend(1, NOW + 1)
+    log.ledger.seen(NOW + 2)
+    assert not log.ledger.overdue(log.record)
