@@ -25,7 +25,14 @@ from glasslock.tlog.checkpoint import add_signatures, sign_head
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.note import Signer, Verifier
 from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
-from glasslock.tlog.reader import CHECKPOINT, HISTORY, MAX_HISTORY, catch_up, encode_history
+from glasslock.tlog.reader import (
+    CHECKPOINT,
+    HISTORY,
+    MAX_HISTORY,
+    Part,
+    catch_up,
+    encode_history,
+)
 from glasslock.tlog.treehead import TreeHead
 from glasslock.witness.app import Witness
 from glasslock.witness.config import LogSettings, WitnessConfig
@@ -154,11 +161,18 @@ class PublicLog:
 
     def audit(self) -> None:
         """Read and verify all of it, as ``glasslock log verify`` does."""
-        steps = catch_up(self.replica, None)
+        replica, read, newest = self.replica, 0, False
+        while not newest:
+            replica, logged, newest = self._part(replica)
+            read += len(logged)
+        assert replica.size == read == self.size
+
+    def _part(self, replica: Replica) -> Part:
+        steps = catch_up(replica, None)
         path = next(steps)
         try:
             while True:
                 path = steps.send(self.get(path))
         except StopIteration as done:
-            replica, logged = done.value
-        assert replica.size == len(logged) == self.size
+            part: Part = done.value
+            return part

@@ -139,7 +139,11 @@ class Place:
         assert self.acknowledged.setdefault(entry, index) == index
 
     async def read(self, replica: Replica) -> tuple[Replica, list[LoggedEntry]]:
-        return await patiently(lambda: fetch(self._client, catch_up(replica, None)))
+        replica, found, newest = await patiently(
+            lambda: fetch(self._client, catch_up(replica, None))
+        )
+        assert newest
+        return replica, found
 
     def reader(self) -> Replica:
         return Replica(TrustedLog(self.quorum, ORIGIN))

@@ -11,7 +11,7 @@ from glasslock.errors import GlasslockError
 from glasslock.runtime.clock import SystemClock
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import QuorumFile
-from glasslock.tlog.reader import HISTORY, catch_up
+from glasslock.tlog.reader import HISTORY, Part, Steps, catch_up
 from tests.conftest import NOT_CHECKED
 from tests.outside.tools import NotToBeHad, ends_well, go_verifier, python_tools
 
@@ -37,15 +37,23 @@ class Public:
 
 def ours(public: Public) -> bool:
     """Whether our own reader, which client, keyholder and monitor share, accepts a folder."""
-    steps = catch_up(Replica(TrustedLog(public.quorum, public.origin)), SystemClock().now())
+    replica, newest = Replica(TrustedLog(public.quorum, public.origin)), False
     try:
-        path = next(steps)
-        while True:
-            path = steps.send((public.folder / path).read_bytes() if HISTORY not in path else b"")
-    except StopIteration:
-        return True
+        while not newest:
+            replica, _, newest = _part(public, catch_up(replica, SystemClock().now()))
     except (GlasslockError, OSError):
         return False
+    return True
+
+
+def _part(public: Public, steps: Steps) -> Part:
+    path = next(steps)
+    try:
+        while True:
+            path = steps.send((public.folder / path).read_bytes() if HISTORY not in path else b"")
+    except StopIteration as done:
+        part: Part = done.value
+        return part
 
 
 def by_go(public: Public) -> bool:

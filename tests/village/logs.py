@@ -13,7 +13,7 @@ import msgspec
 from glasslock.errors import GlasslockError
 from glasslock.logserver.app import ROUND_SECONDS, LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.server import build_app
 from glasslock.runtime.service import bind
 from glasslock.signing import SigningKey
@@ -146,10 +146,14 @@ class LogVillage:
     async def read(self, replica: Replica) -> tuple[Replica, list[LoggedEntry]]:
         """Read on."""
         client = HttpClient(self.url)
+        found: list[LoggedEntry] = []
         try:
-            return await fetch(client, catch_up(replica, self.clock.now()))
+            async for part in fetch_parts(client, replica, catch_up, self.clock):
+                replica = part.replica
+                found += part.entries
         finally:
             await client.close()
+        return replica, found
 
 
 @contextlib.asynccontextmanager

@@ -285,7 +285,7 @@ class Readers:
         rules = {row["kind"]: row["rule"] for row in failed if row["event"] == "step.failed"}
         assert rules.keys() <= {"policy-log", "orders-log"}
         told |= {f"keyholder-{n}": rules.get(f"{n}-log") for n in ("policy", "orders")}
-        found = await look(self.quorum, None, self.memory, self.keyholder.clock.now())
+        found = await look(self.quorum, None, self.memory, self.keyholder.clock)
         names = {ORIGIN: "monitor-policy", ORDERS: "monitor-orders"}
         return told | {names[s.origin]: s.failure.rule if s.failure else None for s in found}
 

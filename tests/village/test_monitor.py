@@ -59,7 +59,7 @@ def memory(folder: Path) -> Iterator[Store]:
 async def seen(place: LogVillage, url: str | None = None) -> Seen:
     """What a monitor that remembers sees now; each time it opens its folder anew."""
     with memory(place.folder / "monitor") as store:
-        found = await look(quorum_of(place, url or place.url), None, store, place.clock.now())
+        found = await look(quorum_of(place, url or place.url), None, store, place.clock)
     (one,) = found
     return one
 
@@ -112,7 +112,7 @@ async def test_a_log_out_of_reach_is_told_as_far_as_it_was_read(tmp_path: Path) 
         await place.stop_log()
         place.clock.offset += DAY + 1
         with memory(tmp_path / "monitor") as store:
-            (found,) = await look(quorum, None, store, place.clock.now())
+            (found,) = await look(quorum, None, store, place.clock)
         assert isinstance(found.failure, TransportError)
         assert [entry for _, _, entry in found.entries] == [b"one"]
         assert rules(place, found) == {("unseen", "log.unreachable"), ("unseen", "log.stale")}
@@ -227,8 +227,8 @@ async def test_a_log_without_an_address_is_asked_for(tmp_path: Path) -> None:
         quorum = quorum_of(place, None)
         with memory(tmp_path / "monitor") as store:
             with pytest.raises(ConfigError):
-                await look(quorum, None, store, place.clock.now())
-            (found,) = await look(quorum, place.url, store, place.clock.now())
+                await look(quorum, None, store, place.clock)
+            (found,) = await look(quorum, place.url, store, place.clock)
         assert found.failure is None
 
 
@@ -253,7 +253,7 @@ async def test_a_monitor_that_dies_while_writing_goes_on(
             address = place.url if name == "read" else url
             store = Store(_folder(tmp_path / "monitor"), die)
             with pytest.raises(Died):
-                await look(quorum_of(place, address), None, store, place.clock.now())
+                await look(quorum_of(place, address), None, store, place.clock)
             store.db.close()
             found = await seen(place, address)
         assert [entry for _, _, entry in found.entries] == [b"one"]

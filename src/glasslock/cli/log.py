@@ -13,7 +13,7 @@ from glasslock.monitor.replay import Entry, bodies
 from glasslock.monitor.report import report
 from glasslock.runtime.clock import SystemClock
 from glasslock.runtime.files import read_limited
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.tlog.checkpoint import VerifiedCheckpoint
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import MAX_FILE, QuorumFile
@@ -101,14 +101,17 @@ async def read_log(
         raise ConfigError("say where the log is: its address", rule="log.url")
     http = HttpClient(address)
     try:
-        steps = catch_up(Replica(TrustedLog(known, origin)), SystemClock().now())
-        replica, found = await fetch(http, steps)
+        replica = Replica(TrustedLog(known, origin))
+        found: list[Entry] = []
+        async for part in fetch_parts(http, replica, catch_up, SystemClock()):
+            replica = part.replica
+            found += [(e.index, e.checkpoint.median_time, e.entry) for e in part.entries]
     finally:
         await http.close()
     checkpoint = replica.log.checkpoint
     if checkpoint is None:
         raise ConfigError("nothing is published there yet", rule="log.empty")
-    return checkpoint, [(e.index, e.checkpoint.median_time, e.entry) for e in found]
+    return checkpoint, found
 
 
 def _shown(value: object) -> str:

@@ -55,7 +55,7 @@ def monitor(
         with _memory(state) as folder:
             store = Store(folder)
             try:
-                return audit(await look(known, url, store, now), now, max_age)
+                return audit(await look(known, url, store, SystemClock()), now, max_age)
             finally:
                 store.db.close()
 

@@ -12,7 +12,7 @@ from glasslock.client.events import Notice, NoticeReceived, Standing, Warned
 from glasslock.client.letters import KeptLetter, Letters
 from glasslock.errors import GlasslockError, TransportError, VerificationError, WireError
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import QuorumFile
 from glasslock.tlog.reader import catch_up
@@ -121,13 +121,16 @@ class Noticing:
         start = self._letters.replica(policy.digest, Replica(TrustedLog(quorum, origin)))
         http = HttpClient(url)
         try:
-            reached, found = await fetch(http, catch_up(start, self._clock.now()))
+            reached = start
+            async for part in fetch_parts(http, start, catch_up, self._clock):
+                reached = part.replica
+                entries = [
+                    (each.index, each.checkpoint.median_time, each.entry)
+                    for each in part.entries
+                    if wanted(each.entry)
+                ]
+                read = OrdersRead(policy.digest, reached, entries)
+                await self._store(Effects(orders_read=[read]))
         finally:
             await http.close()
-        entries = [
-            (each.index, each.checkpoint.median_time, each.entry)
-            for each in found
-            if wanted(each.entry)
-        ]
-        await self._store(Effects(orders_read=[OrdersRead(policy.digest, reached, entries)]))
         return reached

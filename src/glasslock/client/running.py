@@ -20,11 +20,11 @@ from glasslock.client.store import Store
 from glasslock.errors import GlasslockError, TransportError, VerificationError
 from glasslock.mls import Device
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.stream import ClientStream
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import QuorumFile
-from glasslock.tlog.reader import catch_up
+from glasslock.tlog.reader import Part, catch_up
 from glasslock.wire import api
 from glasslock.wire.policy import Policy
 
@@ -319,17 +319,23 @@ class Running:
             return
         http = HttpClient(url)
         try:
-            reached, found = await fetch(http, catch_up(replica, self.clock.now()))
+            async for part in fetch_parts(http, replica, catch_up, self.clock):
+                await self._keep_log(policy, part)
         finally:
             await http.close()
-        entries = [(each.index, each.checkpoint.median_time, each.entry) for each in found]
+
+    async def _keep_log(self, policy: Policy, part: Part) -> None:
+        reached = part.replica
+        entries = [(each.index, each.checkpoint.median_time, each.entry) for each in part.entries]
         async with self._lock:
             self.store.put_log(policy.digest, reached, entries)
             self._logs[policy.digest] = reached
             checkpoint = reached.log.checkpoint
             time = 0 if checkpoint is None else checkpoint.median_time
             self.session.log_read(policy.digest, entries, time)
-            await self._pump()
+            # What is due is judged by the newest that the log shows, not on the way there.
+            if part.newest:
+                await self._pump()
 
     async def learn_policies(self) -> None:
         """Ask the provider which policies it serves.

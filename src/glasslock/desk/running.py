@@ -38,7 +38,7 @@ from glasslock.orders.requests import signed_headers
 from glasslock.orders.review import AdmittedOrder
 from glasslock.runtime.clock import Clock
 from glasslock.runtime.files import private_folder, read_limited, write_atomic
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.keys import load_or_create_seed, new_seed
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.sealing.book import PolicyBook
@@ -113,12 +113,12 @@ class Office:
 
     async def _read_on(self, http: HttpClient, origin: str) -> bool:
         before = self._replicas.get(origin) or self._stored(origin)
-        reached, found = await fetch(http, catch_up(before, self.clock.now()))
-        entries = [(each.index, each.checkpoint.median_time, each.entry) for each in found]
-        kept = self.store.put_log(before, reached, entries)
-        if kept:
-            self._replicas[origin] = reached
-        return kept
+        async for part in fetch_parts(http, before, catch_up, self.clock):
+            entries = [(e.index, e.checkpoint.median_time, e.entry) for e in part.entries]
+            if not self.store.put_log(before, part.replica, entries):
+                return False
+            before = self._replicas[origin] = part.replica
+        return True
 
     def _stored(self, origin: str) -> Replica:
         return self.store.replica(Replica(TrustedLog(self._quorum, origin)))

@@ -27,7 +27,7 @@ from glasslock.orders.ledger import Ledger, OrderRecord
 from glasslock.orders.requests import signed_headers
 from glasslock.orders.review import Refusal
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.keys import new_seed
 from glasslock.runtime.logs import Log
 from glasslock.sealing.book import PolicyBook
@@ -35,7 +35,7 @@ from glasslock.sealing.possession import COINS
 from glasslock.sealing.releasing import FRESH
 from glasslock.signing import Signer
 from glasslock.tlog.follow import Replica, TrustedLog
-from glasslock.tlog.reader import catch_up
+from glasslock.tlog.reader import Part, catch_up
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
 from glasslock.wire.order import decode_issued_order, decode_order
@@ -173,10 +173,15 @@ class Keyholder(Office):
     # -- logs ---------------------------------------------------------------------------------
 
     async def _read(self, log: FollowedLog) -> None:
-        reached, found = await fetch(
-            self._http[log.origin], catch_up(log.replica, self.clock.now())
-        )
-        entries = [Read(each.index, each.checkpoint.median_time, each.entry) for each in found]
+        http = self._http[log.origin]
+        async for part in fetch_parts(http, log.replica, catch_up, self.clock):
+            self._keep(log, part)
+
+    def _keep(self, log: FollowedLog, part: Part) -> None:
+        reached = part.replica
+        entries = [
+            Read(each.index, each.checkpoint.median_time, each.entry) for each in part.entries
+        ]
         checkpoint = reached.log.checkpoint
         time = 0 if checkpoint is None else checkpoint.median_time
         if entries or time > log.stored + NOTE_SECONDS:

@@ -15,7 +15,7 @@ from glasslock.lab.serving import Port
 from glasslock.logserver.app import ROUND_SECONDS, LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.signing import SigningKey
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.proof import LoggedEntry
@@ -155,9 +155,13 @@ class Logs:
         self, origin: str, replica: Replica | None = None, *, url: str = ""
     ) -> tuple[Replica, list[LoggedEntry]]:
         """Read a log as a stranger who has only the quorum file; raises what its checks raise."""
-        start = replica or Replica(TrustedLog(self.quorum, origin))
+        reached = replica or Replica(TrustedLog(self.quorum, origin))
+        found: list[LoggedEntry] = []
         client = HttpClient(url or self.logs[origin].port.url)
         try:
-            return await fetch(client, catch_up(start, self.clock.now()))
+            async for part in fetch_parts(client, reached, catch_up, self.clock):
+                reached = part.replica
+                found += part.entries
         finally:
             await client.close()
+        return reached, found

@@ -52,6 +52,8 @@ HISTORY_BYTES: Final = 4 * 1024 * 1024
 ROUND_SECONDS: Final = 0.05
 RETRY_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 15.0
+# What lies between two published sizes, which a reader holds at once.
+LARGEST_STEP: Final = 65_536
 
 
 class LogServer:
@@ -255,14 +257,18 @@ class LogServer:
         return first
 
     async def publish(self) -> None:
-        """Have all that is sequenced cosigned, and show it.
+        """Have all that is sequenced cosigned, and show it, ``LARGEST_STEP`` at a time.
 
         Raises:
             LogInconsistent: it would contradict what was signed or published before.
             QuorumNotMet: too few witnesses answered; what was done is done again next time.
             StorageError: something could not be written.
         """
-        size = self._tree.size
+        while (size := self._published + LARGEST_STEP) < self._tree.size:
+            await self._publish(size)
+        await self._publish(self._tree.size)
+
+    async def _publish(self, size: int) -> None:
         root = self._tree.root(size)
         self._store.put_head(size, root)
         self._write_files(size)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from glasslock.errors import (
     ConfigError,
     GlasslockError,
     NotFound,
+    StorageError,
     TransportError,
     VerificationError,
     WireError,
@@ -17,13 +17,14 @@ from glasslock.errors import (
 from glasslock.monitor.audit import AGREES, AHEAD, DIFFERS, SILENT, Seen, View
 from glasslock.monitor.replay import Entry
 from glasslock.monitor.store import Store
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.clock import Clock
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.tlog.checkpoint import read_head
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.merkle import leaf_hash, root_of
 from glasslock.tlog.note import open_note
 from glasslock.tlog.quorum import QuorumFile, WitnessKey
-from glasslock.tlog.reader import CHECKPOINT, HISTORY, Steps, catch_up, decode_history
+from glasslock.tlog.reader import CHECKPOINT, HISTORY, Part, Steps, catch_up, decode_history
 
 
 @dataclass
@@ -44,8 +45,8 @@ class _Trail:
             return [self.newest]
 
 
-async def look(quorum: QuorumFile, url: str | None, store: Store, now: int) -> list[Seen]:
-    """Read every log of ``quorum`` on from what ``store`` remembers; ``now`` is unix seconds.
+async def look(quorum: QuorumFile, url: str | None, store: Store, clock: Clock) -> list[Seen]:
+    """Read every log of ``quorum`` on from what ``store`` remembers.
 
     ``url`` is the address of a log that the quorum file gives none for. A log that cannot be read
     on is told as far as it was read before.
@@ -59,11 +60,12 @@ async def look(quorum: QuorumFile, url: str | None, store: Store, now: int) -> l
         address = quorum.log_url(origin) or url
         if address is None:
             raise ConfigError(f"say where the log {origin} is: its address", rule="log.url")
-        found.append(await _read(TrustedLog(quorum, origin), address, store, now))
+        found.append(await _read(TrustedLog(quorum, origin), address, store, clock))
     return found
 
 
-async def _read(log: TrustedLog, address: str, store: Store, now: int) -> Seen:
+async def _read(log: TrustedLog, address: str, store: Store, clock: Clock) -> Seen:
+    now = clock.now()
     failure: GlasslockError | None = None
     trail = _Trail()
     replica = Replica(log)
@@ -72,7 +74,7 @@ async def _read(log: TrustedLog, address: str, store: Store, now: int) -> Seen:
     except (VerificationError, WireError) as error:
         failure = error
     else:
-        replica, failure = await _read_on(replica, address, store, now, trail)
+        replica, failure = await _read_on(replica, address, store, clock, trail)
     entries = store.entries(log.origin)
     for note in trail.notes():
         _keep_contradiction(replica.log, note, entries, store, now)
@@ -86,11 +88,18 @@ async def _read(log: TrustedLog, address: str, store: Store, now: int) -> Seen:
 
 
 async def _read_on(
-    replica: Replica, address: str, store: Store, now: int, trail: _Trail
+    replica: Replica, address: str, store: Store, clock: Clock, trail: _Trail
 ) -> tuple[Replica, GlasslockError | None]:
+    def steps(replica: Replica, now: int) -> Steps:
+        return _followed(catch_up(replica, now), trail)
+
     http = HttpClient(address)
     try:
-        reached, logged = await fetch(http, _followed(catch_up(replica, now), trail))
+        async for part in fetch_parts(http, replica, steps, clock):
+            replica = part.replica
+            store.put(replica, ((e.index, e.checkpoint.median_time, e.entry) for e in part.entries))
+    except StorageError:
+        raise
     except GlasslockError as error:
         if trail.refused is not None:
             return replica, trail.refused
@@ -98,11 +107,10 @@ async def _read_on(
         return replica, TransportError(str(error), rule="log.unreachable")
     finally:
         await http.close()
-    store.put(reached, logged)
-    return reached, None
+    return replica, None
 
 
-def _followed(steps: Steps, trail: _Trail) -> Generator[str, bytes, tuple[Replica, list[Entry]]]:
+def _followed(steps: Steps, trail: _Trail) -> Steps:
     """Pass ``steps`` on, and keep what was signed last: it is the proof when it does not hold."""
     try:
         path = next(steps)
@@ -118,8 +126,8 @@ def _followed(steps: Steps, trail: _Trail) -> Generator[str, bytes, tuple[Replic
                 trail.history = data
             path = steps.send(data)
     except StopIteration as done:
-        replica, logged = done.value
-        return replica, [(e.index, e.checkpoint.median_time, e.entry) for e in logged]
+        part: Part = done.value
+        return part
     except (VerificationError, WireError) as error:
         trail.refused = error
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -24,7 +25,7 @@ from glasslock.provider.store import Store, Unread
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.commits import GroupCommit
 from glasslock.runtime.files import private_folder, read_limited
-from glasslock.runtime.http import HttpClient, fetch
+from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.keys import load_or_create_seed
 from glasslock.runtime.logs import Log
 from glasslock.runtime.server import (
@@ -261,9 +262,10 @@ class Provider:
     async def _read_log(self) -> None:
         if self._log is None:
             return
-        replica, found = await fetch(self._log_http, catch_up(self._log, self._clock.now()))
-        await self._commits.call(lambda: self._keep_log(replica, [each.entry for each in found]))
-        self._log = replica
+        async for part in fetch_parts(self._log_http, self._log, catch_up, self._clock):
+            entries = [each.entry for each in part.entries]
+            await self._commits.call(partial(self._keep_log, part.replica, entries))
+            self._log = part.replica
 
     def _served(self, record: Record) -> Policy | None:
         if not isinstance(record, PolicyRecord):

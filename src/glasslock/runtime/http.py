@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import httpcore
 import msgspec
 
 from glasslock.errors import GlasslockError, NotFound, TransportError, WireError
+from glasslock.runtime.clock import Clock
 from glasslock.runtime.problems import error_of
 from glasslock.wire.api import Problem, read_body
 
 T = TypeVar("T")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 MSGPACK: Final = "application/msgpack"
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -108,6 +111,41 @@ async def fetch(client: HttpClient, steps: Generator[str, bytes, T]) -> T:
     except StopIteration as done:
         value: T = done.value
         return value
+
+
+class Reached(Protocol[R_co]):
+    """A part of what is read in parts: ``replica`` is where the next begins, if there is one."""
+
+    @property
+    def replica(self) -> R_co:
+        """Return where this part ends."""
+        ...
+
+    @property
+    def newest(self) -> bool:
+        """Say whether there is nothing after it."""
+        ...
+
+
+P = TypeVar("P", bound=Reached[Any])
+
+
+async def fetch_parts(
+    client: HttpClient, start: R, steps: Callable[[R, int], Generator[str, bytes, P]], clock: Clock
+) -> AsyncIterator[P]:
+    """Yield one part after the other, from ``start`` to the newest, as ``fetch`` gets them.
+
+    Nothing of the next part is asked for before the caller comes back for it: what it stores in
+    the loop is stored before. ``steps`` makes the steps of a part; see ``tlog.reader.catch_up``.
+
+    Raises:
+        TransportError, GlasslockError: as ``fetch``; the parts before it stay good.
+    """
+    part = await fetch(client, steps(start, clock.now()))
+    yield part
+    while not part.newest:
+        part = await fetch(client, steps(part.replica, clock.now()))
+        yield part
 
 
 def _problem(status: int, body: bytes) -> GlasslockError:

@@ -1,8 +1,10 @@
 """Reading a log from where one stands to its newest checkpoint, without doing the fetching.
 
 ``catch_up`` is a generator: it yields paths below the log's address, is sent their bytes, and
-returns the replica it has reached with the entries on the way. What it returns is verified; the
-caller stores the replica before it acts on an entry. Pure.
+returns a ``Part``: the replica it has reached with the entries on the way. What it returns is
+verified; the caller stores the replica before it acts on an entry. Of a long log a part is not the
+whole: the caller begins anew from its replica until one says that it is the ``newest``, so that no
+more than a part is in memory at once. Pure.
 
 ``history/SIZE`` is not part of tlog-tiles: it lists the first cosigned checkpoint of every
 published size, so that all readers give an entry the same witnessed time, that of the first
@@ -13,7 +15,7 @@ Logs of others have none: all that is new in them is as old as their newest chec
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from glasslock.errors import BadSignature, LogInconsistent, NotFound, QuorumNotMet, WireError
 from glasslock.tlog.checkpoint import read_head
@@ -29,7 +31,22 @@ MAX_HISTORY: Final = 200
 # Nobody whom the file names has signed falsely: too few of them have signed at all.
 _OTHERS: Final = frozenset({"quorum.short", "checkpoint.unsigned"})
 
-Steps = Generator[str, bytes, tuple[Replica, list[LoggedEntry]]]
+# A part ends at the first checkpoint of the history with this many entries behind it.
+PART_ENTRIES: Final = 65_536
+
+
+class Part(NamedTuple):
+    """A replica, and the entries between the one that was read on from and this.
+
+    ``newest`` says that it stands at the checkpoint the log showed; otherwise there is more.
+    """
+
+    replica: Replica
+    entries: list[LoggedEntry]
+    newest: bool
+
+
+Steps = Generator[str, bytes, Part]
 
 
 def encode_history(notes: Sequence[bytes]) -> bytes:
@@ -59,8 +76,11 @@ def bundles_between(old: int, new: int) -> list[Bundle]:
     return [Bundle(index, min(TILE_WIDTH, new - index * TILE_WIDTH)) for index in indexes]
 
 
-def catch_up(replica: Replica, now: int | None) -> Steps:
-    """Read on from ``replica``; ``now`` is POSIX seconds, for the freshness of witness times.
+def catch_up(replica: Replica, now: int | None, most: int = PART_ENTRIES) -> Steps:
+    """Read one part on from ``replica``; ``now`` is POSIX seconds, for witness times' freshness.
+
+    The part ends at the newest checkpoint, or before it at the first that has ``most`` entries or
+    more behind it: it holds fewer than ``most`` and those of one checkpoint more.
 
     Raises:
         VerificationError, LogInconsistent, QuorumNotMet: as ``Replica.extend``, but for notes of
@@ -87,10 +107,13 @@ def catch_up(replica: Replica, now: int | None) -> Steps:
             entries = yield from _entries(replica.size, checked.size)
             replica, logged = replica.append(checked, entries)
             found.extend(logged)
+            if len(found) >= most and replica.size < end:
+                return Part(replica, found, newest=False)
     # The newest note may be a later cosignature of the same size: it tells how fresh the log is.
     entries = yield from _entries(replica.size, end)
     replica, logged = replica.extend(newest, entries, now)
-    return replica, found + list(logged)
+    found.extend(logged)
+    return Part(replica, found, newest=True)
 
 
 def _pass_over(error: QuorumNotMet | BadSignature) -> None:

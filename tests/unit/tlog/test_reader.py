@@ -21,7 +21,14 @@ from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.merkle import leaf_hash, root_of
 from glasslock.tlog.note import Signer
 from glasslock.tlog.proof import LoggedEntry
-from glasslock.tlog.reader import CHECKPOINT, catch_up, decode_history, encode_history
+from glasslock.tlog.reader import (
+    CHECKPOINT,
+    Part,
+    Steps,
+    catch_up,
+    decode_history,
+    encode_history,
+)
 from glasslock.tlog.tile import encode_bundle
 from glasslock.tlog.treehead import TreeHead
 
@@ -43,7 +50,12 @@ def read(
     replica = Replica(TrustedLog(world.quorum, ORIGIN))
     if held:
         replica, _ = replica.extend(note(world, held), ENTRIES[:held], None)
-    steps = catch_up(replica, NOW)
+    part = part_of(catch_up(replica, NOW), history, newest)
+    assert part.newest
+    return part.replica, part.entries
+
+
+def part_of(steps: Steps, history: dict[int, list[bytes] | None], newest: bytes) -> Part:
     path = next(steps)
     try:
         while True:
@@ -59,7 +71,7 @@ def read(
             else:
                 path = steps.send(encode_bundle(ENTRIES[: int(rest.rpartition("/")[2])]))
     except StopIteration as done:
-        found: tuple[Replica, list[LoggedEntry]] = done.value
+        found: Part = done.value
         return found
 
 
@@ -172,3 +184,25 @@ def test_what_was_published_meanwhile_is_left_for_the_next_time(world: World) ->
     history = [note(world, 2, time=NOW - 9), note(world, 4), note(world, 6)]
     replica, logged = read(world, {0: history}, note(world, 3, time=NOW - 5))
     assert (replica.size, times(logged)) == (3, [NOW - 9] * 2 + [NOW - 5])
+
+
+@pytest.mark.parametrize(
+    ("most", "sizes"), [(1, [2, 3, 5, 6]), (2, [2, 5, 6]), (3, [3, 6]), (6, [6]), (9, [6])]
+)
+def test_a_part_ends_at_the_first_checkpoint_with_enough_behind_it(
+    world: World, most: int, sizes: list[int]
+) -> None:
+    """Of a long log a reader holds a bound, and what lies under one checkpoint more."""
+    notes = {size: note(world, size, time=NOW - 10 + size) for size in (2, 3, 5, 6)}
+    replica, newest, found = Replica(TrustedLog(world.quorum, ORIGIN)), False, []
+    for size in sizes:
+        assert not newest
+        answers = {at: [each for by, each in notes.items() if by > at] for at in (0, 2, 3, 5)}
+        steps = catch_up(replica, NOW, most)
+        replica, logged, newest = part_of(steps, answers, note(world, 6))  # type: ignore[arg-type]
+        assert replica.size == size
+        assert len(logged) < most + 2
+        found += logged
+    assert newest
+    assert [each.entry for each in found] == ENTRIES
+    assert times(found) == [NOW - 8] * 2 + [NOW - 7] + [NOW - 5] * 2 + [NOW - 4]
