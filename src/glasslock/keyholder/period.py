@@ -1,7 +1,7 @@
 """Period keys: which to publish, prove, challenge and destroy, and when (protocol section 6).
 
 Facts in, records out. A key is published before the day that precedes its first day begins, proven
-to every other seat before its first day, and destroyed when the policy's retention is over. Knows
+to every other seat that is there before its first day, and destroyed when the policy's retention is over. Knows
 the policy log as it was read, own seeds and own coins; no store and no clock.
 """
 
@@ -128,7 +128,7 @@ def make_key(seated: Seated, seed: bytes, first_day: int, days: int) -> OwnKey:
 
 def make_challenge(seated: Seated, key: PeriodKeyRecord, coins: bytes) -> tuple[Coins, ProofRecord]:
     """Return a challenge to another's key from 64 secret bytes; raises ``KeyRejected``."""
-    enc, _ = possession.challenge(key.public_key, coins)
+    enc, _ = possession.challenge(key.public_key, coins, key.key_id)
     return Coins(key.key_id, enc, coins), _proof(seated, "challenge", key.key_id, seated.name, enc)
 
 
@@ -205,7 +205,7 @@ def _unchallenged(known: Known, at: int) -> Iterator[PeriodKeyRecord]:
 
 def _is_sound(record: PeriodKeyRecord) -> bool:
     try:
-        possession.challenge(record.public_key, bytes(possession.COINS))
+        possession.challenge(record.public_key, bytes(possession.COINS), record.key_id)
     except KeyRejected:
         return False
     return True
@@ -235,7 +235,7 @@ def _answers(known: Known, at: int) -> Iterator[ProofRecord]:
         if secret is None:
             continue
         try:
-            data = possession.answer(secret, record.data)
+            data = possession.answer(secret, record.data, record.key_id)
         except KeyRejected:
             continue
         answer = _proof(seated, "answer", record.key_id, record.challenger, data)
@@ -253,7 +253,7 @@ def _reveals(known: Known, at: int) -> Iterator[ProofRecord]:
         reveal = _proof(seated, "reveal", coins.key_id, seated.name, coins.coins)
         if known.written(encode_record(reveal)):
             continue
-        enc, answer = possession.challenge(logged.record.public_key, coins.coins)
+        enc, answer = possession.challenge(logged.record.public_key, coins.coins, coins.key_id)
         ours = [p for p in book.proofs if _about(p.record) == (coins.key_id, seated.name)]
         asked = _at(ours, "challenge", enc, seated, seated.name, -1)
         if asked >= 0 and _at(ours, "answer", answer, seated, logged.record.keyholder, asked) >= 0:

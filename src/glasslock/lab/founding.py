@@ -172,8 +172,8 @@ class Seats:
                 for key in own:
                     if other != owner and key.seed is not None:
                         coins = rng.randbytes(possession.COINS)
-                        enc, _ = possession.challenge(key.record.public_key, coins)
-                        answer = possession.answer(key.seed, enc)
+                        enc, _ = possession.challenge(key.record.public_key, coins, key.key_id)
+                        answer = possession.answer(key.seed, enc, key.key_id)
                         yield (
                             self._proof("challenge", key.key_id, other, other, enc),
                             self._proof("answer", key.key_id, owner, other, answer),

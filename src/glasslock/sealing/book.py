@@ -50,7 +50,9 @@ class PolicyBook:
         self.proofs: list[Logged[ProofRecord]] = []
         self.ends: list[Logged[EndRecord]] = []
         self.authorities: list[Logged[AuthorityRecord]] = []
+        self._proofs_of: dict[bytes, list[Logged[ProofRecord]]] = {}
         self._vetted: dict[tuple[bytes, int], VettedKey] = {}
+        self._failed: dict[tuple[bytes, int], int] = {}
         self._rosters: dict[tuple[bytes, int, int, int], tuple[DayRoster, ...]] = {}
 
     def add(self, entry: bytes, index: int, time: int) -> None:
@@ -67,7 +69,9 @@ class PolicyBook:
                 case PeriodKeyRecord():
                     self.keys.append(Logged(record, index, time))
                 case ProofRecord():
-                    self.proofs.append(Logged(record, index, time))
+                    proof = Logged(record, index, time)
+                    self.proofs.append(proof)
+                    self._proofs_of.setdefault(record.key_id, []).append(proof)
                 case EndRecord():
                     self.ends.append(Logged(record, index, time))
                 case AuthorityRecord():
@@ -94,14 +98,19 @@ class PolicyBook:
         """Return the period keys that may be used under ``policy``, in log order."""
         found = []
         for key in self.keys:
-            known = self._vetted.get((policy.digest, key.index))
+            place = (policy.digest, key.index)
+            known = self._vetted.get(place)
             if known is None:
-                about = [p for p in self.proofs if p.record.key_id == key.record.key_id]
+                about = self._proofs_of.get(key.record.key_id, [])
+                # Nothing else can change the answer: what failed is not gone through again.
+                if self._failed.get(place) == len(about):
+                    continue
                 try:
                     known = vet_key(policy, key, about)
                 except GlasslockError:
+                    self._failed[place] = len(about)
                     continue
-                self._vetted[policy.digest, key.index] = known
+                self._vetted[place] = known
             found.append(known)
         return found
 

@@ -125,9 +125,7 @@ def vet_key(
     _check_signed(seat, record.signed_part(), record.signature)
     _core.xwing_check_public_key(record.public_key)
     before_use = [item for item in proofs if item.time < record.first_day * day]
-    for challenger in access.seats:
-        if challenger != seat:
-            _check_possession(record, seat, challenger, before_use)
+    _check_possession(record, access, number, before_use)
     return VettedKey(number, record, key.index)
 
 
@@ -150,19 +148,22 @@ def roster_of_day(
 ) -> DayRoster:
     """Return the roster of ``day`` as known at ``at`` (unix seconds of an entry).
 
-    The earliest logged key of a seat counts, so that a later one cannot displace it.
+    The earliest logged key of a seat counts, so that a later one cannot displace it; and one that
+    another seat has logged before does not, so that two who share a key stop nobody else.
 
     Raises:
         VerificationError: the policy has no keyholders.
-        KeyRejected: two seats have the same key.
     """
     access = _access(policy)
     ended = {item.key_id for item in revocations if item.time <= at}
     seats: list[SeatKey | None] = [None] * len(access.seats)
-    for key in sorted(keys, key=lambda item: item.index, reverse=True):
+    taken: set[bytes] = set()
+    for key in sorted(keys, key=lambda item: item.index):
         record = key.record
-        if record.first_day <= day <= record.last_day and record.key_id not in ended:
+        serves = record.first_day <= day <= record.last_day and record.key_id not in ended
+        if serves and seats[key.seat] is None and record.public_key not in taken:
             seats[key.seat] = SeatKey(record.key_id, record.public_key)
+            taken.add(record.public_key)
     return DayRoster(policy.digest, day, access.shape, tuple(seats))
 
 
@@ -195,14 +196,47 @@ def check_roster(header: Tier1Header, rosters: Iterable[DayRoster]) -> DayRoster
     raise StaleRoster("stale roster", rule="roster.stale")
 
 
-def possession_answer(secret: bytes) -> bytes:
-    """Return ``KDF(ss, "proof")``: what the owner of a key answers to a challenge."""
-    return derive(secret, Label.PROOF)
+def possession_answer(secret: bytes, key_id: bytes) -> bytes:
+    """Return ``KDF(ss, "proof", key id)``: what the owner of a key answers to a challenge.
+
+    The key id names the owner: who has copied a key cannot have its owner answer for the copy.
+    """
+    return derive(secret, Label.PROOF, key_id)
+
+
+def check_quorum(shape: Sequence[tuple[int, int]], seats: Iterable[int]) -> None:
+    """Check that ``seats`` hold the threshold of every class.
+
+    Raises:
+        VerificationError: rule ``roster.unproven``: a class has fewer.
+    """
+    there, first = set(seats), 0
+    for threshold, count in shape:
+        if len(there & set(range(first, first + count))) < threshold:
+            raise VerificationError("a period key is not proven", rule="roster.unproven")
+        first += count
 
 
 def _check_possession(
-    key: PeriodKeyRecord, owner: Seat, challenger: Seat, proofs: Sequence[Logged[ProofRecord]]
+    key: PeriodKeyRecord, access: Access, owner: int, proofs: Sequence[Logged[ProofRecord]]
 ) -> None:
+    """Check that the owner and those to whom it proved the key would together be a quorum.
+
+    If all of them lied, they could open everything anyway; and whoever may be missing without an
+    order failing may be missing here.
+    """
+    seats = access.seats
+    proven = [
+        number
+        for number, challenger in enumerate(seats)
+        if number != owner and _is_proven(key, seats[owner], challenger, proofs)
+    ]
+    check_quorum(access.shape, (owner, *proven))
+
+
+def _is_proven(
+    key: PeriodKeyRecord, owner: Seat, challenger: Seat, proofs: Sequence[Logged[ProofRecord]]
+) -> bool:
     """Look for challenge, answer and reveal, in this order, that fit each other and the key."""
     ours = [p for p in proofs if (p.record.key_id, p.record.challenger) == _about(key, challenger)]
     for reveal in ours:
@@ -210,10 +244,10 @@ def _check_possession(
             secret, enc = _core.xwing_encapsulate(key.public_key, reveal.record.data)
             challenge = _index(ours, "challenge", enc, challenger, (-1, reveal.index))
             span = (challenge, reveal.index)
-            answer = _index(ours, "answer", possession_answer(secret), owner, span)
+            answer = _index(ours, "answer", possession_answer(secret, key.key_id), owner, span)
             if 0 <= challenge < answer:
-                return
-    raise VerificationError("a period key is not proven", rule="roster.unproven")
+                return True
+    return False
 
 
 def _about(key: PeriodKeyRecord, challenger: Seat) -> tuple[bytes, str]:

@@ -8,6 +8,7 @@ reader to judge (``glasslock.sealing.roster``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from glasslock.errors import WireError
@@ -47,7 +48,7 @@ class PeriodKeyRecord:
     public_key: bytes
     signature: bytes = b"\x00" * SIGNATURE
 
-    @property
+    @cached_property
     def key_id(self) -> bytes:
         """``H("period key", keyholder, first_day, last_day, public key)`` (section 3)."""
         return period_key_id(self.keyholder, self.first_day, self.last_day, self.public_key)
@@ -67,7 +68,7 @@ class PeriodKeyRecord:
 class ProofRecord:
     """One step of the proof that a period key is possessed (section 6).
 
-    ``step`` is ``challenge`` (data = enc), ``answer`` (data = KDF(ss, "proof")) or ``reveal``
+    ``step`` is ``challenge`` (data = enc), ``answer`` (data = KDF(ss, "proof", key id)) or ``reveal``
     (data = the 64 coins). ``challenger`` names who made the challenge that the step belongs to;
     the challenger signs challenge and reveal, the key's owner signs the answer.
     """

@@ -22,6 +22,7 @@ from glasslock.keyholder.period import (
 )
 from glasslock.keyholder.seat import Seated
 from glasslock.sealing.book import PolicyBook
+from glasslock.sealing.roster import SeatsVacant
 from glasslock.wire.policy import MAX_PERIOD_DAYS, Policy
 from glasslock.wire.record import ProofRecord, Record, encode_record
 from tests.unit.desk.world import make_policy, seat_key, secret
@@ -95,9 +96,9 @@ class Actor:
         return work
 
 
-def actors(**settings: int) -> list[Actor]:
-    policy = make_policy(SHAPE)
-    return [Actor(policy, seat, **settings) for seat in range(4)]
+def actors(shape: tuple[tuple[int, int], ...] = SHAPE, **settings: int) -> list[Actor]:
+    policy = make_policy(shape)
+    return [Actor(policy, seat, **settings) for seat in range(sum(n for _, n in shape))]
 
 
 def vetted(log: Log, policy: Policy) -> list[tuple[int, int, int]]:
@@ -168,6 +169,61 @@ def test_whatever_is_published_keeps_the_rules(
         # Only where the first could no longer be proven does a second serve the same days.
         if one.first_day <= other.last_day and other.first_day <= one.last_day:
             assert max(one.first_day, other.first_day) > TODAY + 2
+
+
+def filled(log: Log, policy: Policy, day: int) -> list[int]:
+    """Return the seats that have a key on ``day``."""
+    roster = log.book.rosters(policy, day, day * DAY)[0]
+    return [number for number, seat in enumerate(roster.seats) if seat is not None]
+
+
+def test_one_is_away_for_three_periods_and_comes_back() -> None:
+    log, everybody = Log(), actors(((2, 3), (3, 5)))
+    policy, gone = everybody[0].policy, 5
+    for hour in range(55 * 4):
+        now = NOW + hour * DAY // 4
+        for actor in everybody:
+            if actor.seat != gone or not 10 <= hour // 4 < 31:
+                actor.act(log, now)
+    others = [0, 1, 2, 3, 4, 6, 7]
+    for day in range(TODAY + 2, TODAY + 53):
+        # Its key of the 16th day was due when it was away; the one it makes on its 31st serves at 33.
+        away = TODAY + 16 <= day < TODAY + 33
+        assert filled(log, policy, day) == (others if away else [*range(8)])
+        log.book.rosters(policy, day, day * DAY)[0].check_sendable()
+
+
+@pytest.mark.parametrize("gone", [{0}, {3, 7}, {2, 4, 5}])
+def test_a_loss_that_an_order_survives_keeps_the_periods_rolling(gone: set[int]) -> None:
+    """All of n - t in every class, for ever: the others' keys are proven all the same."""
+    log, everybody = Log(), actors(((2, 3), (3, 5)))
+    policy = everybody[0].policy
+    for hour in range(30 * 4):
+        for actor in everybody:
+            if actor.seat not in gone or hour < 4:
+                actor.act(log, NOW + hour * DAY // 4)
+    assert filled(log, policy, TODAY + 2) == [*range(8)]
+    rest = sorted(set(range(8)) - gone)
+    for day in range(TODAY + 9, TODAY + 30):
+        assert filled(log, policy, day) == rest
+        log.book.rosters(policy, day, day * DAY)[0].check_sendable()
+
+
+def test_a_class_below_its_threshold_stops_all_until_it_is_back() -> None:
+    """Two of a 2 of 3: nobody's next key is proven, nothing can be sealed, and nothing is lost."""
+    log, everybody = Log(), actors(((2, 3), (3, 5)))
+    policy = everybody[0].policy
+    for hour in range(40 * 4):
+        for actor in everybody:
+            if actor.seat not in {0, 1} or not 4 <= hour < 20 * 4:
+                actor.act(log, NOW + hour * DAY // 4)
+    assert filled(log, policy, TODAY + 8) == [*range(8)]
+    for day in range(TODAY + 9, TODAY + 21):
+        assert filled(log, policy, day) == []
+        with pytest.raises(SeatsVacant) as caught:
+            log.book.rosters(policy, day, day * DAY)[0].check_sendable()
+        assert caught.value.rule == "roster.threshold"
+    assert filled(log, policy, TODAY + 23) == [*range(8)]
 
 
 def test_a_key_that_the_log_took_too_late_is_replaced() -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from glasslock.errors import BadSignature, VerificationError
-from glasslock.keyholder.period import make_end
+from glasslock.keyholder.period import make_challenge, make_end
+from glasslock.sealing import possession
 from glasslock.sealing.roster import (
     REVOCATION_GRACE,
     Logged,
@@ -19,11 +20,13 @@ from glasslock.sealing.roster import (
     vet_key,
     vet_revocation,
 )
+from glasslock.wire.labels import Label
 from glasslock.wire.record import PeriodKeyRecord, ProofRecord
 from glasslock.wire.seal import Tier1Header
 from tests.unit.keyholder.test_period import DAY, NOW, TODAY, Log, actors
 
 Proofs = list[Logged[ProofRecord]]
+RECORD = Label.SIGN_RECORD
 EVERYBODY = actors()
 POLICY = EVERYBODY[0].policy
 LOG = Log()
@@ -91,6 +94,61 @@ def test_a_key_is_its_keyholders_and_of_a_seat() -> None:
         vet_key(POLICY, unsigned, PROOFS)
     stranger = replace(KEY, record=replace(KEY.record, keyholder="keyholder-9"))  # type: ignore[arg-type]
     assert rule(stranger, PROOFS) == "roster.seat"
+
+
+@pytest.mark.parametrize("absent", [(), (0,), (1, 4), (2, 5), (3, 4), (1, 2), (3, 4, 5)])
+def test_owner_and_provers_together_are_a_quorum(absent: tuple[int, ...]) -> None:
+    """2 of 3 in both classes: who proves for the owner may be missing where a share may be."""
+    log, everybody = Log(), actors(((2, 3), (2, 3)))
+    for step in range(5):
+        for each in everybody:
+            each.act(log, NOW + step)
+    policy = everybody[0].policy
+    missing = {f"keyholder-{number}" for number in absent}
+    for key in log.book.keys:
+        owner = key.record.keyholder
+        proofs = [
+            p
+            for p in log.book.proofs
+            if p.record.key_id == key.record.key_id and p.record.challenger not in missing
+        ]
+        there = set(range(6)) - set(absent) | {int(owner[-1])}
+        if len(there & {0, 1, 2}) >= 2 and len(there & {3, 4, 5}) >= 2:
+            assert vet_key(policy, key, proofs).record.keyholder == owner
+            continue
+        with pytest.raises(VerificationError) as caught:
+            vet_key(policy, key, proofs)
+        assert caught.value.rule == "roster.unproven"
+
+
+def test_no_owner_answers_for_a_copy_of_its_key() -> None:
+    """A seat publishes another's key as its own, and passes on what it is asked about it."""
+    owner, thief = EVERYBODY[0], EVERYBODY[1]
+    copied = replace(KEY.record, keyholder=thief.seated.name)
+    copied = replace(copied, signature=thief.seated.key.sign(RECORD, copied.signed_part()))
+    proofs: Proofs = []
+    for number, asker in enumerate(a for a in EVERYBODY if a is not thief):
+        coins, asked = make_challenge(asker.seated, copied, bytes([number]) * 64)
+        seed = owner.own[KEY.record.key_id].seed
+        assert seed is not None
+        # What the owner says when the thief asks it the same about the owner's own key.
+        data = possession.answer(seed, asked.data, KEY.record.key_id)
+        said = ProofRecord("answer", copied.key_id, asker.seated.name, data)
+        said = replace(said, signature=thief.seated.key.sign(RECORD, said.signed_part()))
+        shown = ProofRecord("reveal", copied.key_id, asker.seated.name, coins.coins)
+        shown = replace(shown, signature=asker.seated.key.sign(RECORD, shown.signed_part()))
+        steps = (asked, said, shown)
+        proofs += [Logged(s, 100 + 3 * number + n, NOW) for n, s in enumerate(steps)]
+    assert rule(replace(KEY, record=copied), proofs) == "roster.unproven"
+
+
+def test_two_seats_with_one_key_stop_nobody_else() -> None:
+    """Both know the secret, so both can prove it: the later one is vacant, the others send."""
+    first, second = (next(k for k in _vetted() if k.seat == seat) for seat in (0, 1))
+    twin = replace(second.record, public_key=first.record.public_key)
+    keys = [first, replace(second, record=twin), *(k for k in _vetted() if k.seat > 1)]
+    (roster,) = rosters_in_force(POLICY, TODAY + 2, keys, [], MIDNIGHT)
+    assert [seat is None for seat in roster.seats] == [False, True, False, False]
 
 
 def _vetted() -> list[VettedKey]:
