@@ -169,7 +169,9 @@ class PolicyLog:
                 secret, enc = _core.xwing_encapsulate(key.public_key, coins)
                 yield (
                     other.proof("challenge", key.key_id, other.name, enc),
-                    owner.proof("answer", key.key_id, other.name, possession_answer(secret, key.key_id)),
+                    owner.proof(
+                        "answer", key.key_id, other.name, possession_answer(secret, key.key_id)
+                    ),
                     other.proof("reveal", key.key_id, other.name, coins),
                 )
 

@@ -187,7 +187,7 @@ def test_one_is_away_for_three_periods_and_comes_back() -> None:
                 actor.act(log, now)
     others = [0, 1, 2, 3, 4, 6, 7]
     for day in range(TODAY + 2, TODAY + 53):
-        # Its key of the 16th day was due when it was away; the one it makes on its 31st serves at 33.
+        # Its next key was due when it was away; the one that it makes when it is back serves at 33.
         away = TODAY + 16 <= day < TODAY + 33
         assert filled(log, policy, day) == (others if away else [*range(8)])
         log.book.rosters(policy, day, day * DAY)[0].check_sendable()
