@@ -1,8 +1,8 @@
 """Period keys: which to publish, prove, challenge and destroy, and when (protocol section 6).
 
 Facts in, records out. A key is published before the day that precedes its first day begins, proven
-to every other seat that is there before its first day, and destroyed when the policy's retention is over. Knows
-the policy log as it was read, own seeds and own coins; no store and no clock.
+to every other seat that is there before its first day, and destroyed when the policy's retention
+is over. Knows the policy log as it was read, own seeds and own coins; no store and no clock.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ class ProofRecord:
     """One step of the proof that a period key is possessed (section 6).
 
     ``step`` is ``challenge`` (data = enc), ``answer`` (data = KDF(ss, "proof", key id)) or
-    ``reveal`` (data = the 64 coins). ``challenger`` names who made the challenge that the step belongs to;
-    the challenger signs challenge and reveal, the key's owner signs the answer.
+    ``reveal`` (data = the 64 coins). ``challenger`` names who made the challenge that the step
+    belongs to; the challenger signs challenge and reveal, the key's owner signs the answer.
     """
 
     step: str
