@@ -16,6 +16,7 @@ from glasslock import hpke
 from glasslock.casefile.facts import CaseFile, statement
 from glasslock.casefile.page import make_page
 from glasslock.cli import output
+from glasslock.cli.keyfiles import new_passphrase
 from glasslock.cli.orderforms import (
     FOREVER,
     lines_of,
@@ -82,8 +83,12 @@ def key(
     role: Annotated[
         str, typer.Option(help="issuing, countersigner, agency, court-registry or registry")
     ],
+    protect: Annotated[bool, typer.Option("--protect", help="put it under a passphrase")] = False,
 ) -> None:
-    """Make a key file for a role; prints its public key."""
+    """Make a key file for a role; prints its public key.
+
+    A key file under a passphrase asks for it at the terminal whenever it is used.
+    """
     if role not in (ISSUING, COUNTERSIGNER, AGENCY, REGISTRY, REGISTRAR):
         raise ConfigError(f"there is no role {role!r}", rule="order.role")
     if file.exists():
@@ -91,7 +96,7 @@ def key(
     seed = new_seed()
     made = hpke.DecryptionKey if role in RECEIVING else SigningKey
     public = made.from_seed(seed).public
-    save_seed(file, seed)
+    save_seed(file, seed, new_passphrase() if protect else None)
     output.data(public.hex())
 
 
@@ -224,8 +229,9 @@ def sign(config: Config, case: CaseId, *, key: IssuingKey) -> None:
     async def work(office: Office) -> None:
         found = office.store.case(case)
         office.recall()
-        _warn(office, found, ISSUING, signer(key))
-        office.sign(found, signer(key))
+        issuer = signer(key)
+        _warn(office, found, ISSUING, issuer)
+        office.sign(found, issuer)
         output.talk(f"case {found.id} is signed; it needs its countersignature")
 
     _work(config, work)
@@ -245,8 +251,9 @@ def countersign(
         office.recall()
         for line in lines_of(office, found):
             output.talk(line)
-        _warn(office, found, COUNTERSIGNER, signer(key))
-        office.countersign(found, signer(key))
+        judge = signer(key)
+        _warn(office, found, COUNTERSIGNER, judge)
+        office.countersign(found, judge)
         output.talk(f"case {found.id} is countersigned and can be submitted")
 
     _work(config, work)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from glasslock import hpke
+from glasslock.cli.keyfiles import open_seed
 from glasslock.desk.casework import Case, Wanted, summary
 from glasslock.desk.running import Office
 from glasslock.desk.tracking import classes_of, reported, seats_of
 from glasslock.errors import WireError
 from glasslock.runtime.files import read_limited
-from glasslock.runtime.keys import load_seed
 from glasslock.signing import SigningKey
 from glasslock.wire.record import ISSUING
 
@@ -77,12 +77,12 @@ def lines_of(office: Office, case: Case) -> Iterator[str]:
 
 def signer(path: Path) -> SigningKey:
     """Return the signing key in a key file; raises ``ConfigError``."""
-    return SigningKey.from_seed(load_seed(path))
+    return SigningKey.from_seed(open_seed(path))
 
 
 def receiver(path: Path) -> hpke.DecryptionKey:
     """Return the case key in a key file; raises ``ConfigError``."""
-    return hpke.DecryptionKey.from_seed(load_seed(path))
+    return hpke.DecryptionKey.from_seed(open_seed(path))
 
 
 def public_key(text: str) -> bytes:
