@@ -18,6 +18,7 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "keyholder": ("glasslock.cli.keyholder", "run a keyholder; answer what it asks"),
     "client": ("glasslock.cli.client", "write and read as a person"),
     "order": ("glasslock.cli.order", "draft, preview, sign, submit and open an order"),
+    "case": ("glasslock.cli.case", "verify a sealed case file, offline, trusting nobody in it"),
     "log": ("glasslock.cli.log", "verify or read a transparency log"),
     "monitor": ("glasslock.cli.monitor", "replay all logs and say what they show, as text or page"),
     "notice": ("glasslock.cli.notice", "read and verify notices of an opening"),

@@ -29,13 +29,17 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a keyholder's release did wrong; ``slot`` is Hh, None for the release as a whole."""
+    """What a keyholder's release did wrong; ``slot`` is Hh, None for the release as a whole.
+
+    ``release`` is then the release's number among those that came.
+    """
 
     seat: int
     keyholder: str
     rule: str
     says: str
     slot: bytes | None = None
+    release: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,13 @@ def in_order(gaps: list[Gap]) -> tuple[Gap, ...]:
     return tuple(
         sorted(
             dict.fromkeys(gaps),
-            key=lambda gap: (gap.place.group_id, gap.place.position or 0, gap.rule),
+            key=lambda gap: (
+                gap.place.group_id,
+                gap.place.position or 0,
+                gap.rule,
+                gap.place.account or "",
+                gap.place.tau or 0,
+                gap.says,
+            ),
         )
     )

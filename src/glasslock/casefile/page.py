@@ -1,6 +1,6 @@
-"""The case file as one page to read: no script, nothing fetched, every value escaped.
+"""The case file as one page to read and print: no script, nothing fetched, every value escaped.
 
-Shows what the JSON document says and adds nothing. Knows HTML; knows no proof.
+Shows what the JSON documents say and adds nothing. Knows HTML; knows no proof.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from html import escape
 from itertools import groupby
 from typing import Any
-
-from glasslock.casefile.facts import CaseFile
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -27,23 +25,26 @@ code { font-size: 0.8rem; overflow-wrap: anywhere; }
        background: #fbeeed; }
 .meta { color: #555; font-size: 0.85rem; }
 summary { cursor: pointer; color: #555; font-size: 0.85rem; }
+.message p, td { unicode-bidi: isolate; }
+@media print { body { max-width: none; } .message, .gap, tr { break-inside: avoid; } }
 """
 
 
-def make_page(file: CaseFile, signed_by: str | None) -> bytes:
-    """Return the page of a case file; ``signed_by`` is the hex key of its statement, if any."""
-    facts = file.facts
+def make_page(
+    case: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], custody: Mapping[str, Any]
+) -> bytes:
+    """Return the page of ``case.json``, ``messages.json`` and ``custody.json``, as read."""
     parts = [
-        f"<h1>Case file {_e(facts['order']['reference'])}</h1>",
-        f"<p class=meta>Made {_time(facts['made'])}. {_signed(signed_by)}</p>",
-        f"<p class=meta>Digest of the JSON document: <code>{file.digest.hex()}</code></p>",
-        _order(facts),
-        _counts(facts),
-        *_conversations(facts["messages"], facts["gaps"]),
-        _keyholders(facts),
-        _evidence(facts),
+        f"<h1>Case file {_e(case['order']['reference'])}</h1>",
+        f"<p class=meta>Made {time_text(case['made'])}, by the desk's clock.</p>",
+        _order(case),
+        _counts(case),
+        *_conversations(messages, case["gaps"]),
+        _keyholders(case),
+        _custody(case, custody),
+        _evidence(case),
     ]
-    title = _e(facts["order"]["reference"])
+    title = _e(case["order"]["reference"])
     head = (
         '<!doctype html>\n<html lang=en><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" '
@@ -60,11 +61,11 @@ def _order(facts: Mapping[str, Any]) -> str:
         ("Legal basis", order["legal_basis"]),
         ("Offence", order["offence"]),
         *((role, f"{who['name']} ({who['owner']})") for role, who in facts["authorities"].items()),
-        ("Issued", _time(issued)),
-        ("Releases from", _time(hold)),
-        ("Expires", _time(expires)),
-        ("Notice due", _time(due)),
-        ("In the log", f"entry {order['index']}, witnessed {_time(order['witnessed'])}"),
+        ("Issued", time_text(issued)),
+        ("Releases from", time_text(hold)),
+        ("Expires", time_text(expires)),
+        ("Notice due", time_text(due)),
+        ("In the log", f"entry {order['index']}, witnessed {time_text(order['witnessed'])}"),
         ("Order digest", order["digest"]),
     ]
     grants = _table(
@@ -74,7 +75,7 @@ def _order(facts: Mapping[str, Any]) -> str:
                 grant["account"],
                 grant["recipient"] or "",
                 grant["conversation"],
-                "; ".join(f"{_time(a)} to {_time(b)}" for a, b in grant["times"]),
+                "; ".join(f"{time_text(a)} to {time_text(b)}" for a, b in grant["times"]),
                 grant["slots_found"],
                 grant["messages"],
             )
@@ -84,12 +85,11 @@ def _order(facts: Mapping[str, Any]) -> str:
     return f"<h2>The order</h2>{_table((), rows)}<h3>What it grants</h3>{grants}"
 
 
-def _counts(facts: Mapping[str, Any]) -> str:
-    slots = facts["slots"]
+def _counts(case: Mapping[str, Any]) -> str:
     return (
-        f"<h2>What was opened</h2><p>{len(facts['messages'])} messages from {slots['opened']} of "
-        f"{slots['granted']} granted slots. {len(facts['gaps'])} gaps. "
-        f"{len(facts['keyholder_faults'])} faults of keyholders.</p>"
+        f"<h2>What was opened</h2><p>{case['messages']} messages from {case['opened_slots']} of "
+        f"{len(case['slots'])} granted slots. {len(case['gaps'])} gaps. "
+        f"{len(case['keyholder_faults'])} faults of keyholders.</p>"
     )
 
 
@@ -117,7 +117,7 @@ def _message(message: Mapping[str, Any]) -> str:
     )
     return (
         f"<div class=message><p class=meta><b>{_e(message['account'])}</b> "
-        f"{_time(message['time'])}, position {message['position']}, {receipt}</p>{body}"
+        f"{time_text(message['time'])}, position {message['position']}, {receipt}</p>{body}"
         f"<details><summary>proofs</summary>{proofs}</details></div>"
     )
 
@@ -132,34 +132,73 @@ def _gap(gap: Mapping[str, Any]) -> str:
     )
 
 
-def _keyholders(facts: Mapping[str, Any]) -> str:
-    released = ", ".join(each["keyholder"] for each in facts["releases"]["seats"]) or "nobody"
+def _keyholders(case: Mapping[str, Any]) -> str:
+    classes = _table(
+        ("class", "needed", "of", "released"),
+        ((c["name"], c["threshold"], c["seats"], c["released"]) for c in case["classes"]),
+    )
+    releases = _table(
+        ("file", "keyholder", "announced in the log"),
+        (
+            (each["file"], each["keyholder"], f"entry {each['intent']}")
+            if each["counts"]
+            else (each["file"], "", "does not count")
+            for each in case["releases"]
+        ),
+    )
     faults = _table(
         ("keyholder", "rule", "what", "slot"),
         (
             (each["keyholder"], each["rule"], each["says"], each["slot"] or "")
-            for each in facts["keyholder_faults"]
+            for each in case["keyholder_faults"]
         ),
     )
-    return f"<h2>Keyholders</h2><p>Released: {_e(released)}.</p>{faults}"
+    return f"<h2>Keyholders</h2>{classes}{releases}{faults}"
 
 
-def _evidence(facts: Mapping[str, Any]) -> str:
+def _custody(case: Mapping[str, Any], custody: Mapping[str, Any]) -> str:
+    """Who had what when: what the log shows, and what only the desk says."""
+    order = case["order"]
+    logged = [(order["witnessed"], order["index"], "order", "the provider", "")]
+    logged += [
+        (each["witnessed"], each["index"], each["kind"], each["by"] or "somebody else", _says(each))
+        for each in case["log"]
+    ]
+    seen = _table(
+        ("at the latest", "entry", "what", "by", ""),
+        ((time_text(time), *rest) for time, *rest in logged),
+    )
+    told = _table(
+        ("desk's clock", "what", "of"),
+        ((time_text(x["time"]), x["what"], x["subject"]) for x in custody["links"]),
+    )
+    return (
+        "<h2>Chain of custody</h2><h3>As the log and its witnesses show it</h3>"
+        f"{seen}<h3>As the desk wrote it down</h3>{told}"
+    )
+
+
+def _says(each: Mapping[str, Any]) -> str:
+    told = each["says"].items()
+    return ", ".join(f"{name} {value}" for name, value in told if value is not None)
+
+
+def _evidence(case: Mapping[str, Any]) -> str:
     logs = "".join(
         f"<h3>{_e(log['origin'])}</h3><pre><code>{_e(log['checkpoint'])}</code></pre>"
-        + _table(("entry",), ((each["index"],) for each in log["entries"]))
-        for log in facts["logs"]
+        for log in case["logs"]
     )
     open_ends = _table(
         ("conversation", "account", "what is not proven"),
-        ((each["conversation"], each["account"] or "", each["says"]) for each in facts["unproven"]),
+        ((each["conversation"], each["account"] or "", each["says"]) for each in case["unproven"]),
     )
     return (
         f"<h2>What rests on the provider's word</h2>{open_ends}"
-        "<h2>How to check this</h2><p>The JSON document beside this page holds order, signatures, "
-        "policy, manifest, receipts and log proofs in full. Each message is signed by its sender, "
-        "stands in a chain without a gap, and lies in a line whose head was in the log before the "
-        f"order was.</p>{logs}"
+        "<h2>How to check this</h2><p>This page is one file of a sealed package. "
+        "<code>glasslock case verify PACKAGE --quorum FILE</code> checks it, and every other file, "
+        "without a network, against a quorum file that you have from somebody you trust. Each "
+        "message is signed by its sender, stands in a chain without a gap, and lies in a line "
+        f"whose head was in the log before the order was.</p>{logs}"
     )
 
 
@@ -169,13 +208,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _signed(key: str | None) -> str:
-    if key is None:
-        return "Its statement is not signed."
-    return f"Its statement is signed by <code>{_e(key)}</code>."
-
-
-def _time(seconds: int) -> str:
+def time_text(seconds: int) -> str:
+    """Return a time in unix seconds as a person reads it."""
+    if seconds == 0:
+        return "not written down"
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):

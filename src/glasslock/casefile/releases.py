@@ -6,6 +6,7 @@ Knows one logged order and its seats; knows no case key and opens nothing.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 from glasslock.casefile.findings import Fault, Place
 from glasslock.errors import GlasslockError, VerificationError
@@ -45,10 +46,20 @@ def accept_release(
     return release
 
 
-def fault_of(data: bytes, access: Access, error: GlasslockError) -> Fault:
-    """Name whose release failed, as far as the bytes say."""
+def fault_of(data: bytes, access: Access, error: GlasslockError, number: int) -> Fault:
+    """Name whose release failed, the ``number``-th that came, as far as the bytes say."""
     seat, keyholder = -1, "somebody"
     with contextlib.suppress(GlasslockError, IndexError):
         seat = decode_release(data).seat
         keyholder = access.seats[seat].keyholder
-    return Fault(seat, keyholder, error.rule or error.slug, str(error))
+    return Fault(seat, keyholder, error.rule or error.slug, str(error), release=number)
+
+
+def enough(shape: Sequence[tuple[int, int]], released: Sequence[int]) -> bool:
+    """Say whether every class has as many released seats as its threshold."""
+    first = 0
+    for threshold, count in shape:
+        if len({seat for seat in released if first <= seat < first + count}) < threshold:
+            return False
+        first += count
+    return True

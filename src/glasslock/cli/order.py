@@ -13,8 +13,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from glasslock import hpke
-from glasslock.casefile.facts import CaseFile, statement
-from glasslock.casefile.page import make_page
+from glasslock.casefile.evidence import PAGE
+from glasslock.casefile.making import CaseFile
+from glasslock.casefile.package import MAX_PACKAGE, decode_package
+from glasslock.casefile.sealed import add_report
 from glasslock.cli import output
 from glasslock.cli.keyfiles import new_passphrase
 from glasslock.cli.orderforms import (
@@ -36,7 +38,7 @@ from glasslock.desk.running import Office
 from glasslock.errors import ConfigError, Denied
 from glasslock.runtime.clock import SystemClock
 from glasslock.runtime.config import load_config
-from glasslock.runtime.files import private_folder, write_atomic
+from glasslock.runtime.files import private_folder, read_limited, write_atomic
 from glasslock.runtime.keys import new_seed, save_seed
 from glasslock.signing import SigningKey
 from glasslock.wire.labels import Label
@@ -323,8 +325,8 @@ def open_(
             step()
             proven = office.prove(found, evidence.manifest)
             step()
-            opening, file = office.open(found, proven, evidence, keys)
-            _write(out, file, issuer)
+            opening, file = office.open(found, proven, evidence, keys, issuer)
+            _write(out, file)
             step()
         facts: dict[str, Any] = {
             "case": found.id,
@@ -349,13 +351,29 @@ def open_(
 
 
 @app.command()
-def report(config: Config, case: CaseId, *, key: IssuingKey) -> None:
+def report(
+    config: Config,
+    case: CaseId,
+    *,
+    key: IssuingKey,
+    package: Annotated[
+        Path | None, typer.Option(help="the case file: the report is added to it, with its proof")
+    ] = None,
+) -> None:
     """Say in the log, in buckets, how much was opened, with the case file's digest."""
 
     async def work(office: Office) -> None:
         await office.follow()
-        index = await office.report(office.store.case(case), signer(key))
+        found = office.store.case(case)
+        data = None if package is None else read_limited(package, MAX_PACKAGE)
+        if data is not None:
+            office.is_newest(found, data)
+        index = await office.report(found, signer(key))
         output.data(f"reported, entry {index} of the log")
+        if package is not None and data is not None:
+            proven = await office.proven_report(index)
+            write_atomic(package, add_report(data, proven))
+            output.talk(f"{package.name} is complete: hand it on with a way to the quorum file")
 
     _work(config, work)
 
@@ -448,12 +466,12 @@ def _warn(office: Office, case: Case, role: str, key: SigningKey) -> None:
         output.talk("this is not the key that the order names: nobody will take the order")
 
 
-def _write(out: Path, file: CaseFile, key: SigningKey) -> None:
+def _write(out: Path, file: CaseFile) -> None:
+    """Write the package, and its page beside it for who only wants to read."""
     if not out.is_dir():
         private_folder(out)
-    write_atomic(out / "case.json", file.data)
-    write_atomic(out / "case.sig", statement(file, key))
-    write_atomic(out / "case.html", make_page(file, key.public.hex()))
+    write_atomic(out / "case.zip", file.data)
+    write_atomic(out / PAGE, decode_package(file.data)[PAGE])
 
 
 @contextmanager

@@ -71,9 +71,8 @@ class Desk:
             return Reply()
         if len(mine) >= MAX_PER_SEAT:
             raise Denied("this seat has released often enough", rule="desk.releases")
-        self.office.store.put_release(
-            case, release.seat, release.digest, request.body, received(case.state)
-        )
+        now = self.office.clock.now()
+        self.office.store.put_release(case, release, request.body, received(case.state), now)
         self._log.event("release.received", count=len(known) + 1)
         return Reply()
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from glasslock.casefile.releases import enough
 from glasslock.errors import StateError
 from glasslock.ids import account_id, group_id
 from glasslock.orders.authority import Authority, Register
@@ -262,13 +263,3 @@ def lapses(case: Case, released: Sequence[int], policy: Policy, time: int) -> bo
     if case.state not in (State.LOGGED, State.RELEASING) or time <= case.order.expires:
         return False
     return policy.access is not None and not enough(policy.access.shape, released)
-
-
-def enough(shape: Sequence[tuple[int, int]], released: Sequence[int]) -> bool:
-    """Say whether every class has as many released seats as its threshold."""
-    first = 0
-    for threshold, count in shape:
-        if len({seat for seat in released if first <= seat < first + count}) < threshold:
-            return False
-        first += count
-    return True

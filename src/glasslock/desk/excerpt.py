@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from glasslock.casefile.facts import LogExcerpt
+from glasslock.casefile.excerpts import LogExcerpt, ProvenBytes
 from glasslock.tlog.checkpoint import VerifiedCheckpoint
 from glasslock.tlog.merkle import complete_root, leaf_hash, prove_inclusion
 from glasslock.tlog.proof import InclusionProof, encode_proof
@@ -33,25 +33,23 @@ class _Hashes:
 
 def make_excerpt(
     entries: Sequence[bytes],
-    checkpoint: VerifiedCheckpoint,
-    quorum: str,
+    newest: VerifiedCheckpoint,
+    notes: Sequence[tuple[int, bytes]],
     wanted: Iterable[int],
 ) -> LogExcerpt:
-    """Return ``wanted`` entries with their proofs; ``entries`` are all that the log has."""
-    hashes = _Hashes(entries[: checkpoint.size])
-    chosen = [
-        (
-            index,
-            entries[index],
-            encode_proof(
-                InclusionProof(
-                    index,
-                    tuple(prove_inclusion(hashes, index, checkpoint.size)),
-                    checkpoint.note,
-                )
-            ),
-        )
-        for index in sorted(set(wanted))
-        if index < checkpoint.size
-    ]
-    return LogExcerpt(checkpoint.origin, quorum, checkpoint.note, tuple(chosen))
+    """Return ``wanted`` entries, each with its proof under the first checkpoint that covered it.
+
+    ``entries`` are all that the log has up to ``newest``, ``notes`` the checkpoints (size, note) at
+    hand. Where none of them covers an entry, ``newest`` proves it, and it looks as young as that.
+    """
+    hashes = _Hashes(entries[: newest.size])
+    at_hand = sorted({*notes, (newest.size, newest.note)})
+    chosen = []
+    for index in sorted(set(wanted)):
+        if index >= newest.size:
+            continue
+        size, note = next(pair for pair in at_hand if index < pair[0])
+        hashed = tuple(prove_inclusion(hashes, index, size))
+        proof = encode_proof(InclusionProof(index, hashed, note))
+        chosen.append(ProvenBytes(index, entries[index], proof))
+    return LogExcerpt(newest.origin, newest.note, tuple(chosen))

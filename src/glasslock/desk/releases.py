@@ -64,12 +64,12 @@ def accept_releases(
         raise StateError("these are not the case keys that the order names", rule="case.keys")
     accepted: dict[int, AcceptedRelease] = {}
     faults: list[Fault] = []
-    for data in releases:
+    for number, data in enumerate(releases):
         try:
             release = accept_release(data, admitted.digest, access, record)
             unlocked = unlock(release, keys.agency, keys.registry)
         except GlasslockError as error:
-            faults.append(fault_of(data, access, error))
+            faults.append(fault_of(data, access, error, number))
             continue
         by_slot = {each.slot: each for each in release.slots}
         accepted.setdefault(release.seat, AcceptedRelease(release, unlocked, by_slot))
@@ -96,7 +96,7 @@ def open_slots(
     for each in accepted:
         opened.faults.extend(
             _fault(each, access, "release.ungranted", "released a slot nobody asked for", digest)
-            for digest in each.slots.keys() - wanted
+            for digest in sorted(each.slots.keys() - wanted)
         )
     return opened
 

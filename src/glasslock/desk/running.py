@@ -7,17 +7,23 @@ Every step is stored before the next one begins, and each can be done again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
-from glasslock.casefile.facts import CaseFile, LogExcerpt, make_case_file, report_leaf
+from glasslock.casefile.custody import Step, sign_custody
+from glasslock.casefile.evidence import Evidence
+from glasslock.casefile.excerpts import Excerpts, LogExcerpt, ProvenBytes
+from glasslock.casefile.facts import report_leaf
 from glasslock.casefile.findings import Opening
+from glasslock.casefile.making import CaseFile, make_case_file
 from glasslock.casefile.proving import Logs, ProvenCase, admit_logged, prove_case
+from glasslock.casefile.sealed import open_package
 from glasslock.desk.casework import Case, Request, Verdict, draft
 from glasslock.desk.config import DeskConfig
+from glasslock.desk.dossier import claims_of, wanted_entries
 from glasslock.desk.evidence import open_case
 from glasslock.desk.excerpt import make_excerpt
 from glasslock.desk.releases import CaseKeyPair
@@ -44,6 +50,7 @@ from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.sealing.book import PolicyBook
 from glasslock.signing import SigningKey
 from glasslock.tlog.follow import Replica, TrustedLog
+from glasslock.tlog.proof import LoggedEntry
 from glasslock.tlog.quorum import MAX_FILE, QuorumFile
 from glasslock.tlog.reader import catch_up
 from glasslock.tlog.submission import submit
@@ -52,11 +59,12 @@ from glasslock.wire.labels import Label
 from glasslock.wire.leaf import Leaf, encode_leaf
 from glasslock.wire.order import countersigned_content, preview_content
 from glasslock.wire.policy import Policy
-from glasslock.wire.record import COUNTERSIGNER, ISSUING
+from glasslock.wire.record import COUNTERSIGNER, ISSUING, MAGIC
 from glasslock.wire.shape import DIGEST
 
 T = TypeVar("T")
 EVIDENCE: Final = "/evidence"
+_INGEST: Final = MAGIC + b"ingest\n"
 
 
 class Office:
@@ -115,7 +123,7 @@ class Office:
         before = self._replicas.get(origin) or self._stored(origin)
         async for part in fetch_parts(http, before, catch_up, self.clock):
             entries = [(e.index, e.checkpoint.median_time, e.entry) for e in part.entries]
-            if not self.store.put_log(before, part.replica, entries):
+            if not self.store.put_log(before, part.replica, entries, _notes(part.entries)):
                 return False
             before = self._replicas[origin] = part.replica
         return True
@@ -176,20 +184,21 @@ class Office:
         found = _decoded(await self._post(api.PREVIEWS, body), api.Preview)
         counts = msgspec.json.encode(found).decode()
         state = State.PREVIEWED if State.PREVIEWED in NEXT[case.state] else case.state
-        self.store.put_counts(case, counts, state)
+        self.store.put_counts(case, counts, state, now)
         return found
 
     def sign(self, case: Case, key: SigningKey) -> None:
         """Sign as the issuing authority; whether it is one, everybody else judges."""
         state = advance(case.state, State.SIGNED)
         signature = key.sign(Label.SIGN_ORDER, case.document)
-        self.store.put_signature(case, signature, state)
+        self.store.put_signature(case, signature, state, self.clock.now())
 
     def countersign(self, case: Case, key: SigningKey) -> None:
         """Sign as the countersigner."""
         state = advance(case.state, State.ISSUED)
         content = countersigned_content(case.document, case.signature or b"")
-        self.store.put_countersignature(case, key.sign(Label.SIGN_COUNTERSIGN, content), state)
+        signature = key.sign(Label.SIGN_COUNTERSIGN, content)
+        self.store.put_countersignature(case, signature, state, self.clock.now())
 
     def is_named(self, case: Case, role: str, key: SigningKey) -> bool:
         """Say whether ``key`` is that of the authority which the order names for ``role``."""
@@ -225,7 +234,7 @@ class Office:
                 raise TransportError("the order waits for its log: submit it again")
             await self._check_verdict(case, verdict)
         state = advance(case.state, State.LOGGED if verdict.admitted else State.REFUSED)
-        self.store.put_verdict(case, verdict, state)
+        self.store.put_verdict(case, verdict, state, self.clock.now())
         return verdict
 
     def withdraw(self, case: Case) -> None:
@@ -264,40 +273,62 @@ class Office:
         return prove_case(case.issued, case.secret, index, manifest, self.logs)
 
     def open(
-        self, case: Case, proven: ProvenCase, evidence: api.Evidence, keys: CaseKeyPair
+        self,
+        case: Case,
+        proven: ProvenCase,
+        evidence: api.Evidence,
+        keys: CaseKeyPair,
+        issuer: SigningKey,
     ) -> tuple[Opening, CaseFile]:
-        """Open what was released so far, and write it down as a case file."""
-        releases = [data for _, _, data in self.store.releases(case.order.digest)]
+        """Open what was released so far, and seal it as a case file in the ``issuer``'s name.
+
+        Raises:
+            Conflict: a release came meanwhile: try again.
+            VerificationError: the case file would not hold before a stranger.
+        """
+        named = case.order.digest
+        links = self.store.custody(named)
+        came = {link.subject for link in links if link.what == Step.RELEASE}
+        releases = tuple(data for _, each, data in self.store.releases(named) if each in came)
         opening = open_case(proven, evidence.entries, releases, keys)
-        file = make_case_file(proven, opening, self._excerpts(proven), self.clock.now())
+        now, manifest = self.clock.now(), proven.checked.manifest
+        links = self.store.put_opened(case, manifest.digest, links, now)
+        file = make_case_file(
+            Evidence(
+                order=case.issued.encode(),
+                secret=case.secret,
+                index=proven.record.index,
+                manifest=manifest.encoded,
+                entries=tuple(evidence.entries),
+                releases=releases,
+                keys=opening.keys,
+                claims=claims_of(proven, opening),
+                made=now,
+                custody=sign_custody(named, links, self.key),
+                logs=self._excerpts(proven),
+            ),
+            issuer,
+        )
         opened = opening.opened_slots > 0 and State.OPENED in NEXT[case.state]
         counts = (opening.opened_slots, len(opening.messages), len(opening.gaps))
         state = State.OPENED if opened else case.state
-        self.store.put_opening(case, counts, file.digest, state)
+        self.store.put_opening(case, counts, file.digest, state, now)
         return opening, file
 
-    def _excerpts(self, proven: ProvenCase) -> list[LogExcerpt]:
-        record, admitted = proven.record, proven.admitted
-        intervals = {proof.interval for proof in proven.checked.manifest.proofs}
-        roots = self.ledger.ingest
-        provider = proven.policy.provider_key
-        orders = [record.index, *(said.index for said in record.said)]
-        orders += [roots[provider, interval].index for interval in intervals]
-        acting = (admitted.issuing, admitted.countersigner, admitted.agency, admitted.registry)
-        records = {each.record for each in acting}
-        policy = [self.book.position(proven.policy.digest)]
-        policy += [each.index for each in self.book.authorities if each.record in records]
-        return [
-            self._excerpt(self.config.policy_origin, policy),
-            self._excerpt(self.config.orders_origin, orders),
-        ]
+    def _excerpts(self, proven: ProvenCase) -> Excerpts:
+        wanted = wanted_entries(proven, self.book, self.ledger)
+        return Excerpts(
+            self._quorum.text,
+            self._excerpt(self.config.policy_origin, wanted.policy),
+            self._excerpt(self.config.orders_origin, wanted.orders),
+        )
 
     def _excerpt(self, origin: str, wanted: Iterable[int]) -> LogExcerpt:
         checkpoint = self._stored(origin).log.checkpoint
         if checkpoint is None:
             raise StateError("a log was never read", rule="desk.log")
         entries = [entry for _, _, entry in self.store.entries(origin)]
-        return make_excerpt(entries, checkpoint, self._quorum.text, wanted)
+        return make_excerpt(entries, checkpoint, self.store.notes(origin), wanted)
 
     async def report(self, case: Case, key: SigningKey) -> int:
         """Say in the log, in buckets, what was opened; returns the index of the leaf.
@@ -312,10 +343,34 @@ class Office:
             raise Denied("this is not the key that the order names", rule="case.key")
         slots, messages, _, case_file = opening
         leaf = report_leaf(case.logged().index or 0, slots, messages, case_file)
-        index = await self.add(self.config.orders_origin, encode_leaf(sign_leaf(leaf, key)))
+        entry = encode_leaf(sign_leaf(leaf, key))
+        index = await self.add(self.config.orders_origin, entry)
         if case.state == State.OPENED:
             self.store.put_state(case, advance(case.state, State.REPORTED))
         return index
+
+    def is_newest(self, case: Case, package: bytes) -> None:
+        """Check that a package is the case file of the last opening, which a report would name.
+
+        Raises:
+            StateError: rule ``case.another``.
+            VerificationError, WireError: it is no case file.
+        """
+        opening = self.store.opening(case)
+        if opening is None or open_package(package).digest != opening[3]:
+            raise StateError("this is not the case file that was made last", rule="case.another")
+
+    async def proven_report(self, index: int) -> ProvenBytes:
+        """Read on until the log has the report at ``index``, and return it with its proof.
+
+        Raises:
+            TransportError: the log does not show the report yet.
+        """
+        await self.read(self.config.orders_origin)
+        found = self._excerpt(self.config.orders_origin, [index]).entries
+        if not found:
+            raise TransportError("the log does not show the report yet: ask again")
+        return found[0]
 
     # -- notice -------------------------------------------------------------------------------
 
@@ -370,6 +425,16 @@ class Office:
 
 def _decoded(data: bytes, kind: type[T]) -> T:
     return api.read_body(msgspec.msgpack.Decoder(kind), data)
+
+
+def _notes(found: Sequence[LoggedEntry]) -> Iterator[tuple[int, bytes]]:
+    """Checkpoints worth keeping: those that first covered anything but an ingest root.
+
+    Of a root only its place before an order counts, and the order's checkpoint proves that too.
+    """
+    for each in found:
+        if not each.entry.startswith(_INGEST):
+            yield each.checkpoint.size, each.checkpoint.note
 
 
 def _quorum(path: Path) -> QuorumFile:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from glasslock.casefile.custody import Link, Step
 from glasslock.desk.casework import ID_LENGTH, Case, Verdict
 from glasslock.errors import Conflict, StateError
 from glasslock.orders.lifecycle import State
 from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.tlog.follow import Replica
 from glasslock.wire.order import decode_order
+from glasslock.wire.release import Release
 
 _HASH: Final = 32
 _MIGRATIONS: Final = (
@@ -42,6 +44,29 @@ _MIGRATIONS: Final = (
         note BLOB NOT NULL, nodes BLOB NOT NULL
     ) STRICT;
     """,
+    # Steps that were taken before they were written down have no time. Both logs are read anew, to
+    # have the first checkpoint over each entry.
+    """
+    CREATE TABLE custody (
+        digest BLOB NOT NULL REFERENCES cases, number INTEGER NOT NULL, time INTEGER NOT NULL,
+        what TEXT NOT NULL, subject BLOB NOT NULL, PRIMARY KEY (digest, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE log_notes (
+        origin TEXT NOT NULL, size INTEGER NOT NULL, note BLOB NOT NULL,
+        PRIMARY KEY (origin, size)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO custody SELECT digest, 0, created, 'drafted', digest FROM cases;
+    INSERT INTO custody SELECT digest, 1, 0, 'signed', digest FROM cases
+        WHERE signature IS NOT NULL;
+    INSERT INTO custody SELECT digest, 2, 0, 'countersigned', digest FROM cases
+        WHERE countersignature IS NOT NULL;
+    INSERT INTO custody SELECT digest, 3, 0, 'admitted', commitment FROM verdicts
+        WHERE admitted = 1;
+    INSERT INTO custody SELECT digest, 3 + row_number() OVER (PARTITION BY digest), 0, 'release',
+        release FROM releases;
+    DELETE FROM log_entries;
+    DELETE FROM log_state;
+    """,
 )
 _CASE: Final = (
     "document, secret, created, state, signature, countersignature, counts, noticed, admitted,"
@@ -62,10 +87,12 @@ class Store:
     def add_case(self, case: Case) -> None:
         """Keep a new draft with its secret; one that is there keeps the secret it has."""
         with self.db.transaction("draft"):
-            self.db.execute(
+            added = self.db.execute(
                 "INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, 0)",
                 (case.order.digest, case.document, case.secret, case.created, case.state),
             )
+            if added.rowcount == 1:
+                self._note(case, Link(case.created, Step.DRAFTED, case.order.digest))
 
     def cases(self) -> list[Case]:
         """Return all cases, the oldest first."""
@@ -88,35 +115,40 @@ class Store:
         row = self.db.one(f"SELECT {_CASE} WHERE digest = ?", (digest,))
         return None if row is None else _case(row)
 
-    def put_counts(self, case: Case, counts: str, state: State) -> None:
-        """Keep what a preview said."""
+    def put_counts(self, case: Case, counts: str, state: State, now: int) -> None:
+        """Keep what a preview said; ``now``, here and below, is what custody says of when."""
         with self.db.transaction("preview"):
             self._move(case, state)
+            self._note(case, Link(now, Step.PREVIEWED, case.order.digest))
             self.db.execute(
                 "UPDATE cases SET counts = ? WHERE digest = ?", (counts, case.order.digest)
             )
 
-    def put_signature(self, case: Case, signature: bytes, state: State) -> None:
+    def put_signature(self, case: Case, signature: bytes, state: State, now: int) -> None:
         """Keep the issuing authority's signature."""
         with self.db.transaction("sign"):
             self._move(case, state)
+            self._note(case, Link(now, Step.SIGNED, case.order.digest))
             self.db.execute(
                 "UPDATE cases SET signature = ? WHERE digest = ?", (signature, case.order.digest)
             )
 
-    def put_countersignature(self, case: Case, signature: bytes, state: State) -> None:
+    def put_countersignature(self, case: Case, signature: bytes, state: State, now: int) -> None:
         """Keep the countersigner's signature."""
         with self.db.transaction("countersign"):
             self._move(case, state)
+            self._note(case, Link(now, Step.COUNTERSIGNED, case.order.digest))
             self.db.execute(
                 "UPDATE cases SET countersignature = ? WHERE digest = ?",
                 (signature, case.order.digest),
             )
 
-    def put_verdict(self, case: Case, verdict: Verdict, state: State) -> None:
+    def put_verdict(self, case: Case, verdict: Verdict, state: State, now: int) -> None:
         """Keep the provider's answer."""
         with self.db.transaction("verdict"):
             self._move(case, state)
+            step = Step.ADMITTED if verdict.admitted else Step.REFUSED
+            self._note(case, Link(now, step, verdict.commitment))
             self.db.execute(
                 "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -130,12 +162,27 @@ class Store:
                 ),
             )
 
+    def put_opened(
+        self, case: Case, manifest: bytes, known: Sequence[Link], now: int
+    ) -> tuple[Link, ...]:
+        """Write down that a case was opened, with the releases that ``known`` tells of.
+
+        Returns every step until then. Raises ``Conflict`` when one was taken meanwhile.
+        """
+        link = Link(now, Step.OPENED, manifest)
+        with self.db.transaction("opened"):
+            if self.custody(case.order.digest) != tuple(known):
+                raise Conflict("the case has moved on meanwhile: try again", rule="case.moved")
+            self._note(case, link)
+        return (*known, link)
+
     def put_opening(
-        self, case: Case, counts: tuple[int, int, int], case_file: bytes, state: State
+        self, case: Case, counts: tuple[int, int, int], case_file: bytes, state: State, now: int
     ) -> None:
         """Keep how many slots, messages and gaps an opening gave, and its case file's digest."""
         with self.db.transaction("opening"):
             self._move(case, state)
+            self._note(case, Link(now, Step.SEALED, case_file))
             self.db.execute(
                 "INSERT OR REPLACE INTO openings VALUES (?, ?, ?, ?, ?)",
                 (case.order.digest, *counts, case_file),
@@ -159,6 +206,22 @@ class Store:
                     (int(noticed), case.order.digest),
                 )
 
+    # -- custody ------------------------------------------------------------------------------
+
+    def custody(self, digest: bytes) -> tuple[Link, ...]:
+        """Return every step of a case that was written down, in order."""
+        rows = self.db.all(
+            "SELECT time, what, subject FROM custody WHERE digest = ? ORDER BY number", (digest,)
+        )
+        return tuple(Link(row[0], Step(row[1]), row[2]) for row in rows)
+
+    def _note(self, case: Case, link: Link) -> None:
+        """Write a step down, in the transaction that takes it."""
+        self.db.execute(
+            "INSERT INTO custody SELECT ?, count(*), ?, ?, ? FROM custody WHERE digest = ?",
+            (case.order.digest, link.time, link.what.value, link.subject, case.order.digest),
+        )
+
     def _move(self, case: Case, state: State) -> None:
         """Change the state, unless another process did since ``case`` was read."""
         changed = self.db.execute(
@@ -170,14 +233,18 @@ class Store:
 
     # -- releases -----------------------------------------------------------------------------
 
-    def put_release(self, case: Case, seat: int, release: bytes, data: bytes, state: State) -> None:
-        """Keep a release, once."""
+    def put_release(
+        self, case: Case, release: Release, data: bytes, state: State, now: int
+    ) -> None:
+        """Keep a release with its bytes as they came, once."""
         with self.db.transaction("release"):
             self._move(case, state)
-            self.db.execute(
+            added = self.db.execute(
                 "INSERT OR IGNORE INTO releases VALUES (?, ?, ?, ?)",
-                (case.order.digest, seat, release, data),
+                (case.order.digest, release.seat, release.digest, data),
             )
+            if added.rowcount == 1:
+                self._note(case, Link(now, Step.RELEASE, release.digest))
 
     def releases(self, digest: bytes) -> list[tuple[int, bytes, bytes]]:
         """Return (seat, release digest, bytes) of all releases of an order."""
@@ -190,9 +257,15 @@ class Store:
     # -- logs ---------------------------------------------------------------------------------
 
     def put_log(
-        self, before: Replica, reached: Replica, entries: Sequence[tuple[int, int, bytes]]
+        self,
+        before: Replica,
+        reached: Replica,
+        entries: Sequence[tuple[int, int, bytes]],
+        notes: Iterable[tuple[int, bytes]],
     ) -> bool:
         """Keep how far a log was read, with the new entries (index, witness time, bytes).
+
+        ``notes`` are checkpoints (size, note) that first covered an entry worth a proof.
 
         Returns False, and keeps nothing, when another process has read on meanwhile.
         """
@@ -206,6 +279,10 @@ class Store:
             self.db.executemany(
                 "INSERT INTO log_entries VALUES (?, ?, ?, ?)",
                 [(origin, index, time, entry) for index, time, entry in entries],
+            )
+            self.db.executemany(
+                "INSERT OR IGNORE INTO log_notes VALUES (?, ?, ?)",
+                [(origin, size, note) for size, note in notes],
             )
             nodes = b"".join(reached.nodes)
             self.db.execute(
@@ -234,6 +311,13 @@ class Store:
             (origin, first),
         )
         return [(row[0], row[1], row[2]) for row in rows]
+
+    def notes(self, origin: str) -> list[tuple[int, bytes]]:
+        """Return the checkpoints (size, note) of a log that are at hand, in order."""
+        rows = self.db.all(
+            "SELECT size, note FROM log_notes WHERE origin = ? ORDER BY size", (origin,)
+        )
+        return [(row[0], row[1]) for row in rows]
 
     def log_time(self, origin: str) -> int:
         """Return the witness time of the newest checkpoint of a log."""

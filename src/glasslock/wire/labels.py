@@ -37,6 +37,7 @@ class Label(StrEnum):
     RELEASE = "release"
     ENTRY_DIGEST = "log entry"
     CASE_FILE = "case file"
+    CUSTODY = "custody"
     COMMITMENT = "commitment"
 
     # Key derivation: KDF(key, label, ...; L)
@@ -86,3 +87,4 @@ class Label(StrEnum):
     SIGN_REQUEST = "request"
     SIGN_RECORD = "log record"
     SIGN_CASE_FILE = "case file statement"
+    SIGN_CUSTODY = "custody statement"
