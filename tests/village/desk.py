@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glasslock import hpke
+from glasslock.casefile.making import CaseFile
 from glasslock.client import Client
 from glasslock.desk.app import Desk
 from glasslock.desk.casework import Case, Request, Wanted
@@ -111,6 +112,23 @@ class Scene:
         leaf = IntentLeaf(index, release.seat, release.digest)
         entry = encode_leaf(sign_leaf(leaf, Keyholder.of(release.seat).signing))
         await self.office.add(ORDERS, entry)
+
+    async def open(self, case: Case) -> CaseFile:
+        """Open what was released so far."""
+        await self.office.follow()
+        case = self.again(case)
+        evidence = await self.office.evidence(case, ISSUER)
+        proven = self.office.prove(case, evidence.manifest)
+        return self.office.open(case, proven, evidence, KEYS, ISSUER)[1]
+
+    async def opened(self) -> tuple[Case, CaseFile]:
+        """A case whose keyholders have all released, and its first case file."""
+        case = await self.logged()
+        for seat in SEATS:
+            release = await self.release(case, seat)
+            await self.announce(case, release)
+            await self.post(release.encode())
+        return case, await self.open(case)
 
     async def post(self, data: bytes) -> None:
         http = HttpClient(self.url)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from glasslock.casefile.page import make_page
+from glasslock.casefile.evidence import MESSAGES, PAGE
+from glasslock.casefile.package import decode_package
+from glasslock.cli.case import app as case_command
 from glasslock.cli.order import app as order_command
 from glasslock.cli.orderforms import status_of, wanted
 from glasslock.desk.app import MAX_PER_SEAT
@@ -52,6 +54,19 @@ class Commands:
         words = [verb, str(self.config), *map(str, arguments)]
         return await self.bare(*words)
 
+    async def verify(
+        self, package: Path, here: Scene, policy: bytes | None = None
+    ) -> tuple[int, str | None]:
+        """Run ``glasslock case verify`` as a stranger; returns its exit code and a rule."""
+        wanted = here.policy.digest if policy is None else policy
+        words = ["verify", str(package), "--quorum", str(here.config.quorum), "--json"]
+        words += ["--policy", wanted.hex()]
+        self._capsys.readouterr()
+        code = await asyncio.to_thread(case_command, words, standalone_mode=False)
+        told = json.loads(self._capsys.readouterr().out)
+        assert told["accepted"] == (code == 0)
+        return code, told.get("rule")
+
     async def bare(self, *words: str) -> str:
         self._capsys.readouterr()
         await asyncio.to_thread(order_command, list(words), standalone_mode=False)
@@ -82,15 +97,15 @@ async def test_from_the_draft_to_the_notice(tmp_path: Path) -> None:
 
         await here.office.follow()
         evidence = await here.office.evidence(case, ISSUER)
-        opening, file = here.office.open(
-            case, here.office.prove(case, evidence.manifest), evidence, KEYS
-        )
+        proven = here.office.prove(case, evidence.manifest)
+        opening, file = here.office.open(case, proven, evidence, KEYS, ISSUER)
         assert [m.content for m in opening.messages if b"alice 0" in m.content]
         assert len(opening.messages) == 2
         assert opening.gaps == ()
         assert opening.faults == ()
-        assert json.loads(file.data)["messages"][0]["account"] == "alice"
-        assert b"<script" not in make_page(file, None)
+        assert file.found.opening == opening
+        (first, _) = json.loads(decode_package(file.data)[MESSAGES])
+        assert first["account"] == "alice"
 
         with pytest.raises(Denied) as stranger:
             await here.office.report(here.again(case), JUDGE)
@@ -167,7 +182,7 @@ async def test_a_release_nobody_announced_opens_nothing(tmp_path: Path) -> None:
         case = here.again(case)
         evidence = await here.office.evidence(case, ISSUER)
         opening, _ = here.office.open(
-            case, here.office.prove(case, evidence.manifest), evidence, KEYS
+            case, here.office.prove(case, evidence.manifest), evidence, KEYS, ISSUER
         )
         assert opening.messages == ()
         assert [(f.seat, f.rule) for f in opening.faults] == [(2, "release.intent")]
@@ -276,15 +291,38 @@ async def test_an_order_by_its_commands(
         out = tmp_path / "out"
         said = await order("open", case, *keys, *issuing, "--out", out)
         assert said == "2 messages opened from 2 of 2 slots, 0 gaps"
-        assert {each.name for each in out.iterdir()} == {"case.json", "case.html", "case.sig"}
-        texts = [each["text"] for each in json.loads((out / "case.json").read_text())["messages"]]
-        assert all("alice" in text for text in texts)
-        assert (await order("report", case, *issuing)).startswith("reported")
+        package = out / "case.zip"
+        assert all("alice" in text for text in texts_in(package, out / PAGE))
+        assert await order.verify(package, here) == (4, "case.unreported")
+        told = await order("report", case, *issuing, "--package", package)
+        assert told.startswith("reported")
+        assert await order.verify(package, here) == (0, None)
+        assert await order.verify(package, here, policy=bytes(32)) == (4, "case.policy")
         assert json.loads(await order("status", case, "--json"))["reported"]
         with pytest.raises(Denied):
             await order("notify", case)
         assert json.loads(await order("list", "--json"))[0]["state"] == "reported"
         assert json.loads(await order("show", case, "--json"))["named"] == ["alice"]
+
+
+def texts_in(package: Path, page: Path) -> list[str]:
+    """What the messages in a package say; the page beside it is the one within."""
+    files = decode_package(package.read_bytes())
+    assert page.read_bytes() == files[PAGE]
+    assert {each.name for each in package.parent.iterdir()} == {package.name, page.name}
+    return [each["text"] for each in json.loads(files[MESSAGES])]
+
+
+async def test_a_report_is_added_to_the_case_file_that_was_made_last(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        case, first = await here.opened()
+        here.place.clock.offset += 1
+        second = await here.open(case)
+        assert first.digest != second.digest
+        with pytest.raises(StateError) as caught:
+            here.office.is_newest(here.again(case), first.data)
+        assert caught.value.rule == "case.another"
+        here.office.is_newest(here.again(case), second.data)
 
 
 @pytest.mark.parametrize(

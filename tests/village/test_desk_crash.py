@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from glasslock.casefile.custody import Step
+from glasslock.casefile.making import CaseFile
 from glasslock.desk.app import Desk
 from glasslock.desk.casework import Case
 from glasslock.desk.running import Office
@@ -20,6 +22,9 @@ from tests.village.institutions import ISSUER, JUDGE
 
 # Files are made once, before any case.
 ONCE = {"migrate"}
+ONE_BY_ONE = [Step.DRAFTED, Step.SIGNED, Step.COUNTERSIGNED, Step.ADMITTED]
+# They are done again after a crash that comes behind them.
+TWICE = {Step.PREVIEWED, Step.OPENED, Step.SEALED}
 POINTS = sorted(p for p in write_points("desk") if p.partition(".")[0] not in ONCE)
 
 
@@ -46,6 +51,7 @@ class Life:
     def __init__(self, here: Scene, point: Points) -> None:
         self.here = here
         self.point = point
+        self.files: list[CaseFile] = []
         self.before = {case.id for case in here.office.store.cases()}
         self.desk = self._open()
 
@@ -114,10 +120,11 @@ class Life:
         await self.office.follow()
         evidence = await self.office.evidence(self.case, ISSUER)
         proven = self.office.prove(self.case, evidence.manifest)
-        opening, _ = self.office.open(self.case, proven, evidence, KEYS)
+        opening, file = self.office.open(self.case, proven, evidence, KEYS, ISSUER)
         assert len(opening.messages) == 2
         assert opening.gaps == ()
         assert opening.faults == ()
+        self.files.append(file)
 
     async def _report(self) -> None:
         await self.office.follow()
@@ -142,5 +149,12 @@ async def test_every_step_may_be_the_last(moment: str, tmp_path: Path) -> None:
             # A case file is made anew after a crash, at another second: both are on the record.
             assert 1 <= len(reports) <= 2
             assert len(life.office.store.releases(case.order.digest)) == len(SEATS)
+            # Each step is written down once, with what it changed, whatever came in between.
+            links = life.office.store.custody(case.order.digest)
+            steps = [link.what for link in links if link.what not in TWICE]
+            assert steps == [*ONE_BY_ONE, *[Step.RELEASE] * len(SEATS)]
+            assert {link.what for link in links} == {*ONE_BY_ONE, *TWICE, Step.RELEASE}
+            sealed = [link.subject for link in links if link.what == Step.SEALED]
+            assert life.files[-1].digest == sealed[-1]
         finally:
             life.office.close()

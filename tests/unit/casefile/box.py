@@ -6,21 +6,23 @@ it has no key of a keyholder, a sender, a provider, a log or a witness.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from glasslock import _core
 from glasslock.casefile.custody import Link, Step, sign_custody
 from glasslock.casefile.evidence import Evidence
-from glasslock.casefile.excerpts import Excerpts, ProvenBytes
+from glasslock.casefile.excerpts import Excerpts
 from glasslock.casefile.facts import report_leaf
 from glasslock.casefile.making import CaseFile, make_case_file
-from glasslock.casefile.package import decode_package, encode_package
+from glasslock.casefile.package import decode_package
 from glasslock.casefile.sealed import add_report, seal_files
 from glasslock.casefile.verify import Accepted, verify_package
 from glasslock.desk.dossier import claims_of, wanted_entries
 from glasslock.desk.evidence import open_case
 from glasslock.desk.excerpt import make_excerpt
+from glasslock.errors import WireError
 from glasslock.ids import keyholder_id
 from glasslock.orders.ledger import sign_leaf
 from glasslock.sealing.book import PolicyBook
@@ -57,9 +59,7 @@ STRANGER = SigningKey.from_seed(secret("stranger"))
 
 def _quorum(*logs: Signer) -> QuorumFile:
     keys = [LogKey(Verifier.parse(log.vkey)) for log in logs]
-    witnesses = [
-        WitnessKey(f"w{n}", Verifier.parse(w.vkey)) for n, w in enumerate(WITNESSES)
-    ]
+    witnesses = [WitnessKey(f"w{n}", Verifier.parse(w.vkey)) for n, w in enumerate(WITNESSES)]
     return QuorumFile.of(keys, witnesses, 3)
 
 
@@ -127,7 +127,10 @@ class Case:
     def links(self, releases: Sequence[bytes]) -> list[Link]:
         order, time = self.script.order.digest, self.script.world.time
         commitment = self.script.ledger.orders[self.script.index].leaf.commitment
-        told = [Link(time, Step.RELEASE, decode_release(r).digest) for r in releases]
+        told = []
+        for data in releases:
+            with contextlib.suppress(WireError):
+                told.append(Link(time, Step.RELEASE, decode_release(data).digest))
         return [
             Link(time, Step.DRAFTED, order),
             Link(time, Step.SIGNED, order),
@@ -221,19 +224,8 @@ def boxed_policy(shape: tuple[tuple[int, int], ...]) -> Policy:
     return make_policy(shape, quorum=quorum_text())
 
 
-def repack(package: bytes, **_: object) -> dict[str, bytes]:
-    return decode_package(package)
-
-
-def packed(files: Mapping[str, bytes]) -> bytes:
-    return encode_package(files)
-
-
 def _period_key(number: int) -> PeriodKeyRecord:
     public = _core.xwing_public_key(secret("period", number))
     bare = PeriodKeyRecord(keyholder_id(f"keyholder-{number}"), 20_553, 20_559, public)
     signature = seat_key(number).sign(Label.SIGN_RECORD, bare.signed_part())
     return replace(bare, signature=signature)
-
-
-__all__ = ["Case", "Log", "ProvenBytes", "boxed", "boxed_policy", "packed", "repack"]

@@ -24,19 +24,33 @@ QUORUM = QuorumFile.of(
 )
 
 
+def signed(entries: list[bytes], time: int) -> bytes:
+    head = TreeHead(ORIGIN, len(entries), root_of(leaf_hash(entry) for entry in entries))
+    note = sign_head(head, [LOG])
+    return add_signatures(note, [w.sign(head.body, time=time) for w in WITNESSES])
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 8, 13, 300])
 def test_every_entry_is_proven(size: int) -> None:
     entries = [b"entry %d" % number for number in range(size)]
-    head = TreeHead(ORIGIN, size, root_of(leaf_hash(entry) for entry in entries))
-    note = sign_head(head, [LOG])
-    note = add_signatures(note, [w.sign(head.body, time=1_000) for w in WITNESSES])
-    checkpoint = verify_checkpoint(note, QUORUM)
+    checkpoint = verify_checkpoint(signed(entries, 1_000), QUORUM)
     wanted = {0, size // 2, size - 1, size + 3}
     # The copy may have read on since: what the checkpoint does not cover is left out.
-    found = make_excerpt([*entries, b"later"], checkpoint, QUORUM.text, wanted)
-    assert [index for index, _, _ in found.entries] == sorted(wanted - {size + 3})
-    quorum = QuorumFile.parse(found.quorum)
-    for index, entry, proof in found.entries:
-        assert verify_entry(proof, entry, quorum, origin=ORIGIN).index == index
+    found = make_excerpt([*entries, b"later"], checkpoint, [], wanted)
+    assert [each.index for each in found.entries] == sorted(wanted - {size + 3})
+    for each in found.entries:
+        assert verify_entry(each.proof, each.entry, QUORUM, origin=ORIGIN).index == each.index
         with pytest.raises(LogInconsistent):
-            verify_entry(proof, entry + b" ", quorum, origin=ORIGIN)
+            verify_entry(each.proof, each.entry + b" ", QUORUM, origin=ORIGIN)
+
+
+def test_an_entry_is_proven_under_the_first_checkpoint_at_hand() -> None:
+    entries = [b"entry %d" % number for number in range(9)]
+    notes = [(size, signed(entries[:size], size * 100)) for size in (2, 5, 9)]
+    newest = verify_checkpoint(notes[-1][1], QUORUM)
+    found = make_excerpt(entries, newest, notes[:2], range(9))
+    times = [
+        verify_entry(each.proof, each.entry, QUORUM, origin=ORIGIN).checkpoint.median_time
+        for each in found.entries
+    ]
+    assert times == [200, 200, 500, 500, 500, 900, 900, 900, 900]

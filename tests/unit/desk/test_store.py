@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from glasslock.casefile.custody import Link, Step
 from glasslock.desk.casework import Case
 from glasslock.desk.store import Store
 from glasslock.errors import Conflict
@@ -22,13 +23,30 @@ def test_a_case_that_moved_meanwhile_is_not_moved_again(tmp_path: Path) -> None:
     order = make_order(POLICY, grants(), START + 9_000)
     store.add_case(Case(order.document, secret("r"), START))
     mine, theirs = store.cases()[0], store.cases()[0]
-    store.put_signature(theirs, bytes(64), State.SIGNED)
+    store.put_signature(theirs, bytes(64), State.SIGNED, START)
     for late in (
         lambda: store.put_state(mine, State.WITHDRAWN),
-        lambda: store.put_signature(mine, bytes((1,)) * 64, State.SIGNED),
+        lambda: store.put_signature(mine, bytes((1,)) * 64, State.SIGNED, START),
     ):
         with pytest.raises(Conflict) as caught:
             late()
         assert caught.value.rule == "case.moved"
     (kept,) = store.cases()
     assert (kept.state, kept.signature) == (State.SIGNED, bytes(64))
+    assert [link.what for link in store.custody(order.digest)] == [Step.DRAFTED, Step.SIGNED]
+
+
+def test_what_came_while_a_case_was_opened_is_not_left_out_of_its_custody(tmp_path: Path) -> None:
+    store = Store(tmp_path / "desk.db")
+    order = make_order(POLICY, grants(), START + 9_000)
+    store.add_case(Case(order.document, secret("r"), START))
+    (case,) = store.cases()
+    known = store.custody(order.digest)
+    store.put_signature(case, bytes(64), State.SIGNED, START)
+    with pytest.raises(Conflict) as caught:
+        store.put_opened(case, secret("manifest"), known, START)
+    assert caught.value.rule == "case.moved"
+    known = store.custody(order.digest)
+    told = store.put_opened(case, secret("manifest"), known, START + 5)
+    assert told == store.custody(order.digest)
+    assert told[-1] == Link(START + 5, Step.OPENED, secret("manifest"))
