@@ -20,7 +20,7 @@ from glasslock.casefile.canonical import (
     number_of,
     text_of,
 )
-from glasslock.errors import VerificationError, WireError
+from glasslock.errors import BadSignature, VerificationError, WireError
 from glasslock.signing import SigningKey
 from glasslock.wire.digest import digest
 from glasslock.wire.labels import Label
@@ -103,7 +103,10 @@ def check_custody(custody: Custody, order: bytes, about: dict[Step, frozenset[by
         VerificationError: rule ``custody.subject``: a step is missing, or about something else.
     """
     head = head_of(order, custody.links)
-    signing.verify(custody.key, Label.SIGN_CUSTODY, head, custody.signature)
+    try:
+        signing.verify(custody.key, Label.SIGN_CUSTODY, head, custody.signature)
+    except VerificationError:
+        raise BadSignature("no desk has signed this chain", rule="custody.signature") from None
     for step in Step:
         told = frozenset(link.subject for link in custody.links if link.what == step)
         must, may = about.get(step, frozenset()), about.get(step, frozenset())

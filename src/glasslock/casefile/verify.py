@@ -111,14 +111,9 @@ def _check_report(
     logged = read_entry(report, case.access.orders_origin, quorum)
     leaf = decode_leaf(logged.entry)
     wanted = report_leaf(case.record.index, opening.opened_slots, len(opening.messages), named)
-    if not isinstance(leaf, SignedLeaf) or leaf.leaf != wanted or _early(logged, found):
+    if not isinstance(leaf, SignedLeaf) or leaf.leaf != wanted:
         raise VerificationError("the report is about something else", rule="case.report")
     if leaf.key != case.admitted.issuing.key:
         raise VerificationError("somebody else has reported", rule="case.reporter")
     verify_leaf(leaf)
     return logged
-
-
-def _early(logged: LoggedEntry, found: Reckoned) -> bool:
-    """Say whether a report stands before what it reports was released."""
-    return any(logged.index < each.intent.index for each in found.counted)

@@ -7,16 +7,15 @@ it has no key of a keyholder, a sender, a provider, a log or a witness.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from glasslock import _core
 from glasslock.casefile.custody import Link, Step, sign_custody
 from glasslock.casefile.evidence import Evidence
-from glasslock.casefile.excerpts import Excerpts
+from glasslock.casefile.excerpts import Excerpts, LogExcerpt, ProvenBytes
 from glasslock.casefile.facts import report_leaf
 from glasslock.casefile.making import CaseFile, make_case_file
-from glasslock.casefile.package import decode_package
 from glasslock.casefile.sealed import add_report, seal_files
 from glasslock.casefile.verify import Accepted, verify_package
 from glasslock.desk.dossier import claims_of, wanted_entries
@@ -34,11 +33,12 @@ from glasslock.tlog.quorum import LogKey, QuorumFile, WitnessKey
 from glasslock.tlog.treehead import TreeHead
 from glasslock.wire.api import KeptEntry
 from glasslock.wire.labels import Label
-from glasslock.wire.leaf import encode_leaf
-from glasslock.wire.order import Grant
+from glasslock.wire.leaf import ReportLeaf, encode_leaf
+from glasslock.wire.order import Grant, entry_digest
 from glasslock.wire.policy import Policy, SignedPolicy
-from glasslock.wire.record import PeriodKeyRecord, PolicyRecord, encode_record
+from glasslock.wire.record import AuthorityRecord, PeriodKeyRecord, PolicyRecord, encode_record
 from glasslock.wire.release import decode_release
+from tests.unit.casefile.altering import inner
 from tests.unit.desk.cases import (
     ISSUER,
     KEYS,
@@ -57,7 +57,8 @@ DESK = SigningKey.from_seed(secret("desk"))
 STRANGER = SigningKey.from_seed(secret("stranger"))
 
 
-def _quorum(*logs: Signer) -> QuorumFile:
+def quorum_of(*logs: Signer) -> QuorumFile:
+    """Three of the four witnesses over some logs."""
     keys = [LogKey(Verifier.parse(log.vkey)) for log in logs]
     witnesses = [WitnessKey(f"w{n}", Verifier.parse(w.vkey)) for n, w in enumerate(WITNESSES)]
     return QuorumFile.of(keys, witnesses, 3)
@@ -120,8 +121,8 @@ class Case:
         wanted = wanted_entries(self.script.prove(), self.book(), self.script.ledger)
         found = []
         for log, indexes in ((self.policy_log, wanted.policy), (self.orders, wanted.orders)):
-            newest = verify_checkpoint(log.notes[-1][1], self.quorum, origin=log.signer.name)
-            found.append(make_excerpt(log.entries, newest, log.notes, indexes))
+            proven = self._proven(log, indexes)
+            found.append(LogExcerpt(log.signer.name, log.notes[-1][1], proven))
         return Excerpts(self.quorum.text, *found)
 
     def links(self, releases: Sequence[bytes]) -> list[Link]:
@@ -162,27 +163,35 @@ class Case:
 
     def report(self, file: CaseFile, key: SigningKey = ISSUER, **changes: object) -> bytes:
         """The agency reports a case file; returns the package with it."""
-        opening = file.found.opening
-        leaf = report_leaf(
-            self.script.index, opening.opened_slots, len(opening.messages), file.digest
-        )
-        leaf = replace(leaf, **changes)  # type: ignore[arg-type]
+        leaf = replace(self.leaf_of(file), **changes)  # type: ignore[arg-type]
         return self.logged(file.data, encode_leaf(sign_leaf(leaf, key)))
+
+    def leaf_of(self, file: CaseFile) -> ReportLeaf:
+        opening, index = file.found.opening, self.script.index
+        return report_leaf(index, opening.opened_slots, len(opening.messages), file.digest)
+
+    def proven_policy(self, indexes: Iterable[int]) -> tuple[ProvenBytes, ...]:
+        return self._proven(self.policy_log, indexes)
+
+    def proven_orders(self, indexes: Iterable[int]) -> tuple[ProvenBytes, ...]:
+        return self._proven(self.orders, indexes)
+
+    def _proven(self, log: Log, indexes: Iterable[int]) -> tuple[ProvenBytes, ...]:
+        newest = verify_checkpoint(log.notes[-1][1], self.quorum, origin=log.signer.name)
+        return make_excerpt(log.entries, newest, log.notes, indexes).entries
+
+    def digest_of(self, record: AuthorityRecord) -> bytes:
+        return entry_digest(encode_record(record))
 
     def logged(self, package: bytes, entry: bytes) -> bytes:
         """Return a package with an entry of the orders log as its report."""
         index = self.script.add(entry)
-        newest = verify_checkpoint(self.orders.notes[-1][1], self.quorum, origin=ORDERS_LOG)
-        (proven,) = make_excerpt(self.orders.entries, newest, [], [index]).entries
+        (proven,) = self.proven_orders([index])
         return add_report(package, proven)
 
-    def resealed(self, file: CaseFile, files: Mapping[str, bytes | None]) -> bytes:
+    def resealed(self, file: CaseFile, files: Mapping[str, bytes]) -> bytes:
         """What the agency can do with files of its own making: seal, sign and report them."""
-        inner = {**decode_package(file.data), **files}
-        for name in ("manifest.json", "statement.json", "report.json"):
-            inner.pop(name, None)
-        kept = {name: data for name, data in inner.items() if data is not None}
-        again = CaseFile(*seal_files(kept, ISSUER), file.found)
+        again = CaseFile(*seal_files({**inner(file.data), **files}, ISSUER), file.found)
         return self.report(again)
 
     def verify(self, package: bytes) -> Accepted:
@@ -195,10 +204,12 @@ def boxed(
     *,
     logs: tuple[Log, Log] | None = None,
     signers: Mapping[int, SigningKey] | None = None,
+    period_signer: SigningKey | None = None,
+    **order_facts: object,
 ) -> Case:
     """Log policy, authorities and period keys of a world, and an order on it."""
     policy_log, orders = logs or (Log.of(POLICY_LOG), Log.of(ORDERS_LOG))
-    quorum = _quorum(policy_log.signer, orders.signer)
+    quorum = quorum_of(policy_log.signer, orders.signer)
     policy = world.policy
     assert policy.access is not None
     keys = [(signers or {}).get(n, seat_key(n)) for n in range(len(policy.access.seats))]
@@ -207,8 +218,10 @@ def boxed(
     for record in records_of(policy).values():
         policy_log.add(encode_record(record), world.time)
     for number in range(len(policy.access.seats)):
-        policy_log.add(encode_record(_period_key(number)), world.time)
-    order = make_order(policy, grants, world.time)
+        policy_log.add(
+            encode_record(_period_key(number, period_signer or seat_key(number))), world.time
+        )
+    order = replace(make_order(policy, grants, world.time), **order_facts)  # type: ignore[arg-type]
     script = BoxedScript(world, order, make_manifest(world, order))
     script.box = orders
     script.log()
@@ -217,15 +230,15 @@ def boxed(
 
 def quorum_text() -> str:
     """The quorum file of the logs in the box, for a policy to name."""
-    return _quorum(Log.of(POLICY_LOG).signer, Log.of(ORDERS_LOG).signer).text
+    return quorum_of(Log.of(POLICY_LOG).signer, Log.of(ORDERS_LOG).signer).text
 
 
 def boxed_policy(shape: tuple[tuple[int, int], ...]) -> Policy:
     return make_policy(shape, quorum=quorum_text())
 
 
-def _period_key(number: int) -> PeriodKeyRecord:
+def _period_key(number: int, signer: SigningKey) -> PeriodKeyRecord:
     public = _core.xwing_public_key(secret("period", number))
     bare = PeriodKeyRecord(keyholder_id(f"keyholder-{number}"), 20_553, 20_559, public)
-    signature = seat_key(number).sign(Label.SIGN_RECORD, bare.signed_part())
+    signature = signer.sign(Label.SIGN_RECORD, bare.signed_part())
     return replace(bare, signature=signature)

@@ -40,6 +40,14 @@ def test_nothing_else_is_read(data: bytes) -> None:
     assert caught.value.rule == "json.spelling"
 
 
+def test_a_second_spelling_is_none() -> None:
+    data = encode_json(FACTS)
+    for other in (data + b"\n", data.replace(b" ", b""), data.replace(b"00ff", b"00\\u0066f")):
+        with pytest.raises(WireError) as caught:
+            decode_json(other)
+        assert caught.value.rule == "json.spelling"
+
+
 def test_fields_are_what_they_must_be() -> None:
     assert fields_of({"a": 1}, "a") == {"a": 1}
     assert (items_of([1]), text_of("x"), number_of(0), bytes_of("00ff", 2)) == (
