@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from glasslock.casefile.evidence import CASE, MESSAGES, PAGE
+from glasslock.casefile.package import decode_package, encode_package
 from glasslock.demo import institutions
 from glasslock.demo.cast import Cast
 from glasslock.demo.institutions import KEYHOLDERS, LOOK
@@ -113,23 +115,39 @@ def order_opens(cast: Cast, step: Step) -> None:
         "--out",
         str(out),
     )
-    text = _case_file(out)
-    file = json.loads(text)
-    opened = [message["text"] for message in file["messages"]]
+    package = out / "case.zip"
+    files = decode_package(package.read_bytes())
+    text, case = files[MESSAGES].decode(), json.loads(files[CASE])
+    opened = [message["text"] for message in json.loads(text)]
     granted = cast.facts["granted"]
     step.require(len(opened) == len(granted), f"{len(opened)} messages were opened")
     step.require(all(any(w in t for t in opened) for w in granted), "a granted message is missing")
     step.require(cast.facts["later"] not in text, "the fifteenth message was opened")
-    step.require(not file["gaps"], f"gaps: {file['gaps'][:1]}")
-    config, case = cast.facts["desk settings"], cast.facts["case"]
-    cast.stage.run("order", "report", config, case, "--key", institutions.key_of(cast, "issuing"))
-    step.fact(
-        f"{len(opened)} messages, each signed by its sender, no gap; the case file is in {out}"
+    step.require(not case["gaps"], f"gaps: {case['gaps'][:1]}")
+    issuing = institutions.key_of(cast, "issuing")
+    config = cast.facts["desk settings"]
+    cast.stage.run(
+        "order", "report", config, cast.facts["case"], "--key", issuing, "--package", str(package)
     )
+    cast.facts["package"] = package
+    step.fact(f"{len(opened)} messages, each signed by its sender, no gap; {package}")
 
 
-def _case_file(out: Path) -> str:
-    return next(out.glob("*.json")).read_text(encoding="utf-8")
+def stranger_verifies(cast: Cast, step: Step) -> None:
+    """A court's expert checks the case file alone, offline; one word altered, and it is refused."""
+    package: Path = cast.facts["package"]
+    quorum = ("--quorum", cast.facts["quorum"])
+    told = institutions.read_json(cast, "case", "verify", str(package), *quorum)
+    step.require(told["accepted"], "the case file was refused")
+    files = decode_package(package.read_bytes())
+    word = cast.facts["granted"][0].encode()
+    altered = package.with_name("altered.zip")
+    changed = files[PAGE].replace(word, b"a confession")
+    altered.write_bytes(encode_package({**files, PAGE: changed}))
+    answer = cast.stage.run("case", "verify", str(altered), *quorum, check=False)
+    step.require(answer.returncode == 4, "an altered case file was accepted")
+    step.fact(f"{len(told['holds'])} things hold, {len(told['word'])} only the desk says")
+    step.fact(answer.stdout.strip())
 
 
 def notice_reaches_alice(cast: Cast, step: Step) -> None:
@@ -215,6 +233,7 @@ ACTS: Final[tuple[Act, ...]] = (
     order_is_logged,
     keyholders_answer,
     order_opens,
+    stranger_verifies,
     forged_order,
     notice_reaches_alice,
     anyone_replays,
