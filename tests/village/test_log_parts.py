@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from glasslock.client import running as client
+from glasslock.errors import LogInconsistent
 from glasslock.keyholder import running as keyholder
 from glasslock.logserver import app
 from glasslock.monitor import app as monitor
 from glasslock.tlog.reader import catch_up
 from tests.village.lies import Lie, LyingServer, failing
-from tests.village.test_log_folder import still
+from tests.village.test_log_folder import MANY, again, flip, shown, still
 from tests.village.test_log_lies import grown, readers
 
 
@@ -55,3 +56,30 @@ async def test_no_two_published_sizes_lie_further_apart_than_a_step(
         assert sizes == [300, 600, 750]
         replica, logged = await place.read(place.replica())
         assert (replica.size, len(logged)) == (750, 750)
+
+
+async def test_a_tile_that_was_damaged_is_proven_to_nobody(tmp_path: Path) -> None:
+    """For a witness that comes back from behind a log reads what it let go, and checks it."""
+    async with still(tmp_path) as (place, server):
+        server.append(MANY[:100])
+        await server.publish()
+        await place.witnesses[3].stop()
+        server.append(MANY[100:590])
+        await server.publish()
+        await place.stop_log()
+        later = await again(place)
+        await place.start_witness(3)
+        later.append(MANY[590:])
+        tile, note = (later._store.public / path for path in ("tile/0/000", "checkpoint"))
+        before = note.read_bytes()
+        flip(tile)
+        with pytest.raises(LogInconsistent) as caught:
+            await later.publish()
+        assert caught.value.rule == "log.tile"
+        assert note.read_bytes() == before
+        flip(tile)
+        await later.publish()
+        assert shown(later, size=600) == MANY
+        replica, _ = await place.read(place.replica())
+        assert replica.log.checkpoint is not None
+        assert [name for name, _ in replica.log.checkpoint.times] == ["w0", "w1", "w2", "w3"]

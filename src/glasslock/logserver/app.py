@@ -75,7 +75,7 @@ class LogServer:
         self._store = Store(folder, point)
         self._quorums = load_quorums(config, self._signers)
         self._submitters = _submitters(config)
-        self._tree = Tree(self._store.entries(0, self._store.size()))
+        self._tree = self._rebuilt()
         self._waiting: dict[bytes, asyncio.Future[int]] = {}
         self._hurry = asyncio.Event()
         self._since = 0.0
@@ -86,6 +86,16 @@ class LogServer:
         self._witnesses = Witnesses(self._quorums, self._signers, self._store.cosigned())
         vkeys = "".join(f"{each.vkey}\n" for each in self._signers)
         write_atomic(folder / "vkey", vkeys.encode(), 0o644)
+
+    def _rebuilt(self) -> Tree:
+        """Return the tree of all entries, hashed anew; what was published is let go on the way."""
+        newest = self._store.newest()
+        published = 0 if newest is None else newest[0]
+        tree = Tree(read=self._store.tile)
+        for page in self._store.pages(self._store.size()):
+            tree.extend(page)
+            tree.settle(min(published, tree.size))
+        return tree
 
     def _repair(self) -> tuple[int, float]:
         newest = self._store.newest()
@@ -275,6 +285,7 @@ class LogServer:
         head = TreeHead(self._config.origin, size, root)
         note, witnesses = await self._cosigned(head)
         self._store.publish(size, note, witnesses)
+        self._tree.settle(size)
         async with self._changed:
             self._published = size
             self._changed.notify_all()

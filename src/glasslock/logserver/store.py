@@ -6,7 +6,7 @@ ever replaced by other bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -14,8 +14,10 @@ from typing import Final
 from glasslock.errors import LogInconsistent
 from glasslock.runtime.files import sync_folder, write_atomic
 from glasslock.runtime.sqlite import Database, WritePoint
+from glasslock.tlog.tile import Tile
 
 _PUBLIC: Final = 0o644
+_PAGE: Final = 4_096
 _MIGRATIONS: Final = (
     """
     CREATE TABLE entries (
@@ -48,6 +50,11 @@ class Store:
             "SELECT entry FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (first, end)
         )
         return [row[0] for row in rows]
+
+    def pages(self, end: int) -> Iterator[list[bytes]]:
+        """Yield the entries below ``end``, some thousands at a time."""
+        for first in range(0, end, _PAGE):
+            yield self.entries(first, min(first + _PAGE, end))
 
     def size(self) -> int:
         """Return how many entries are sequenced; places have no gaps, so the last one tells."""
@@ -117,6 +124,11 @@ class Store:
             "SELECT first_note FROM published WHERE size > ? ORDER BY size LIMIT ?", (after, limit)
         )
         return [row[0] for row in rows]
+
+    def tile(self, tile: Tile) -> bytes:
+        """Return a tile as it lies in the public folder; nothing when it is not there."""
+        file = self.public / tile.path
+        return file.read_bytes() if file.is_file() else b""
 
     def put_files(self, files: Iterable[tuple[str, bytes]]) -> None:
         """Write tiles and bundles once, each whole or not at all; all durable on return.
