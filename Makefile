@@ -49,8 +49,9 @@ mutants: $(READY) ## prove that every protection is needed: a test fails without
 lab: $(READY) ## attack real parts and judge by evidence (SEED=1, ONLY="id ...", JSON=file, HTML=file)
 	@$(BIN)/glasslock lab run $(ATTACKS) $(ONLY)
 
-soak: $(READY) ## kill daemons at chance places for SECONDS (240), and hold memory flat (SEED=1)
-	@$(BIN)/python -m tests.soak.run $(if $(SECONDS),--seconds $(SECONDS)) --seed $(or $(SEED),1)
+soak: $(READY) ## kill daemons at chance places for SECONDS (240), and hold memory flat (SEED=1); LOG=1000 kills a log so often
+	@$(BIN)/python -m tests.soak.run $(if $(SECONDS),--seconds $(SECONDS)) --seed $(or $(SEED),1) \
+	$(if $(LOG),--log $(LOG))
 
 fuzz: $(READY) ## run each file of tests/fuzz for FUZZ_SECONDS
 	@$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)

@@ -81,7 +81,8 @@ class Place:
     acknowledged: dict[bytes, int] = field(default_factory=dict)
     _witnesses: list[tuple[WitnessKey, Serving]] = field(default_factory=list)
 
-    async def open(self) -> None:
+    async def found(self) -> None:
+        """Make the log's keys and its witnesses."""
         data = private_folder(self.folder / "log")
         signers = load_signers(data, ORIGIN)
         keys = [each.vkey for each in signers]
@@ -92,6 +93,9 @@ class Place:
             [each for each, _ in self._witnesses],
             WITNESSES,
         )
+
+    async def open(self) -> None:
+        await self.found()
         self.log = Mortal("log", self.folder / "log.toml", self._settings, self.deaths)
         await self.log.open()
         self._client = HttpClient(self.log.url)

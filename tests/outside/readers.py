@@ -40,13 +40,14 @@ def ours(public: Public) -> bool:
     replica, newest = Replica(TrustedLog(public.quorum, public.origin)), False
     try:
         while not newest:
-            replica, _, newest = _part(public, catch_up(replica, SystemClock().now()))
+            replica, _, newest = part_of(public, catch_up(replica, SystemClock().now()))
     except (GlasslockError, OSError):
         return False
     return True
 
 
-def _part(public: Public, steps: Steps) -> Part:
+def part_of(public: Public, steps: Steps) -> Part:
+    """What our own reader finds in a folder, which has no history."""
     path = next(steps)
     try:
         while True:

@@ -18,11 +18,13 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.soak.kills import Kills, kill, kills
 from tests.soak.lives import LIVES
 from tests.soak.memory import soak
 
 MESSAGES: Final = 6_000
 LIFE_SECONDS: Final = 300
+PROGRESS: Final = 25
 
 
 def say(line: str) -> None:
@@ -77,13 +79,45 @@ def memory(messages: int) -> bool:
     return all(each.flat for each in held)
 
 
+def killed_log(kills_: int, seed: int) -> bool:
+    """Kill one log ``kills_`` times; says whether everything held after every death."""
+    start = time.monotonic()
+    missing: set[object] = set()
+
+    def tell(done: int) -> None:
+        if done % PROGRESS == 0 or done == kills_:
+            say(f"log: {done:5} of {kills_} kills, {time.monotonic() - start:6.0f} s")
+
+    async def run(folder: Path) -> Kills:
+        async with kills(folder, seed, lambda _name, what: missing.add(what)) as here:
+            await kill(here, kills_, tell)
+            return here
+
+    with TemporaryDirectory() as folder:
+        try:
+            here = asyncio.run(run(Path(folder)))
+        except Exception:  # noqa: BLE001 - whatever it is, it is told as what did not hold
+            say(f"FAILED log, seed {seed}")
+            traceback.print_exc(file=sys.stdout)
+            return False
+    counts = ", ".join(f"{step} {count}" for step, count in here.kills.items())
+    say(f"killed {sum(here.kills.values())} times: {counts}")
+    say(f"{len(here.places)} entries, one history, {time.monotonic() - start:.0f} s")
+    for each in missing:
+        say(f"NOT CHECKED: {each}")
+    return True
+
+
 def main() -> int:
     """Soak, and say what did not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--messages", type=int, default=MESSAGES)
+    parser.add_argument("--log", type=int, default=0, help="kill a log so often, and nothing else")
     options = parser.parse_args()
+    if options.log:
+        return 0 if killed_log(options.log, options.seed) else 1
     flat = memory(options.messages)
     held = crashes(options.seconds, options.seed)
     return 0 if flat and held else 1
