@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from glasslock.errors import GlasslockError
+from glasslock.tlog.chain import decode_shard
 from glasslock.tlog.checkpoint import read_head
 from glasslock.tlog.follow import decode_hashes
 from glasslock.tlog.note import Verifier, parse_note, parse_signatures
@@ -15,6 +16,7 @@ from glasslock.tlog.submission import decode_submission
 from glasslock.tlog.tile import Bundle, decode_bundle, encode_bundle, parse_path
 from glasslock.tlog.treehead import parse_body
 from glasslock.tlog.witnessing import parse_size, parse_witness_request
+from glasslock.wire.shard import decode_shard_leaf
 
 
 def _text(data: bytes) -> str:
@@ -25,6 +27,16 @@ def _bundle(data: bytes) -> None:
     width, rest = data[0] + 1 if data else 1, data[1:]
     if encode_bundle(decode_bundle(Bundle(0, width), rest)) != rest:
         raise RuntimeError("a bundle has two spellings")
+
+
+def _shard(data: bytes) -> None:
+    if decode_shard(data).encode() != data:
+        raise RuntimeError("a stored shard has two spellings")
+
+
+def _shard_leaf(data: bytes) -> None:
+    if decode_shard_leaf(data).encode() != data:
+        raise RuntimeError("a leaf of a chain has two spellings")
 
 
 def _proof(data: bytes) -> None:
@@ -41,6 +53,8 @@ TARGETS = (
     decode_submission,
     _bundle,
     decode_history,
+    _shard,
+    _shard_leaf,
     parse_witness_request,
     parse_size,
     lambda data: Verifier.parse(_text(data)),

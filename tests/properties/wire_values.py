@@ -27,6 +27,7 @@ from glasslock.wire import (
     policy,
     record,
     release,
+    shard,
 )
 from glasslock.wire import credential as credentials
 from glasslock.wire import seal as seals
@@ -408,6 +409,13 @@ manifests = several(kept_tier1s, 1, 2).flatmap(
 )
 
 
+places = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+shard_leaves = st.one_of(
+    built(shard.ShardEnd, texts, several(texts, 1), places),
+    built(shard.Genesis, positive, texts, st.binary(min_size=1, max_size=60)),
+)
+
+
 # -- frames, from their annotations -----------------------------------------------------------
 def typed(kind: Any) -> Values:  # noqa: ANN401
     """Values of a frame field's type."""
@@ -458,4 +466,5 @@ TABLE: dict[str, Case] = _named(
     Case(seals.decode_tier1_header, _encoded, tier1_headers),
     Case(seals.decode_seal, _encoded, seal_values),
     Case(seals.decode_seal_upload, _encode, uploads),
+    Case(shard.decode_shard_leaf, _encode, shard_leaves, cbor_at=_after_line),
 )

@@ -10,7 +10,6 @@ from glasslock.runtime.sqlite import Database
 from glasslock.tlog.follow import Replica
 from glasslock.wire.digest import digest
 from glasslock.wire.labels import Label
-from glasslock.wire.shape import DIGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Letters:
         )
         self._db.execute(
             "INSERT OR REPLACE INTO orders_state VALUES (?, ?, ?)",
-            (read.policy, checkpoint.note, b"".join(read.replica.nodes)),
+            (read.policy, checkpoint.note, read.replica.state),
         )
 
     def all(self) -> list[KeptLetter]:
@@ -78,8 +77,7 @@ class Letters:
         row = self._db.one("SELECT note, nodes FROM orders_state WHERE policy = ?", (policy,))
         if row is None:
             return start
-        nodes = [row[1][at : at + DIGEST] for at in range(0, len(row[1]), DIGEST)]
-        return start.restore(row[0], nodes)
+        return start.recall(row[0], row[1])
 
     def entries(self, policy: bytes) -> list[tuple[int, int, bytes]]:
         """Return index, witnessed time and bytes of the kept entries of an orders log."""

@@ -25,7 +25,7 @@ from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.follow import Replica
 from glasslock.wire import api
 from glasslock.wire.policy import Policy, decode_policy
-from glasslock.wire.shape import DIGEST, Fields
+from glasslock.wire.shape import Fields
 
 DEVICE_SCOPE: Final = b""
 # By the index of what is not settled: a start costs what waits, and not all that was ever written.
@@ -109,7 +109,7 @@ class Store:
             )
             self._db.execute(
                 "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?, ?)",
-                (policy, checkpoint.note, b"".join(replica.nodes), checkpoint.median_time),
+                (policy, checkpoint.note, replica.state, checkpoint.median_time),
             )
 
     def replica(self, policy: bytes, start: Replica) -> Replica:
@@ -121,8 +121,7 @@ class Store:
         row = self._db.one("SELECT note, nodes FROM log_state WHERE policy = ?", (policy,))
         if row is None:
             return start
-        nodes = [row[1][at : at + DIGEST] for at in range(0, len(row[1]), DIGEST)]
-        return start.restore(row[0], nodes)
+        return start.recall(row[0], row[1])
 
     def _books(self) -> dict[bytes, PolicyBook]:
         books: dict[bytes, PolicyBook] = {}

@@ -15,7 +15,6 @@ from glasslock.tlog.follow import Replica
 from glasslock.wire.order import decode_order
 from glasslock.wire.release import Release
 
-_HASH: Final = 32
 _MIGRATIONS: Final = (
     """
     CREATE TABLE cases (
@@ -269,7 +268,7 @@ class Store:
 
         Returns False, and keeps nothing, when another process has read on meanwhile.
         """
-        checkpoint, origin = reached.log.checkpoint, reached.log.origin
+        checkpoint, origin = reached.log.checkpoint, reached.origin
         if checkpoint is None:
             return True
         with self.db.transaction("log"):
@@ -284,10 +283,9 @@ class Store:
                 "INSERT OR IGNORE INTO log_notes VALUES (?, ?, ?)",
                 [(origin, size, note) for size, note in notes],
             )
-            nodes = b"".join(reached.nodes)
             self.db.execute(
                 "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?, ?, ?)",
-                (origin, reached.size, checkpoint.median_time, checkpoint.note, nodes),
+                (origin, reached.size, checkpoint.median_time, checkpoint.note, reached.state),
             )
         return True
 
@@ -297,11 +295,10 @@ class Store:
         Raises:
             VerificationError: what is stored does not hold under the quorum file.
         """
-        row = self.db.one("SELECT note, nodes FROM log_state WHERE origin = ?", (start.log.origin,))
+        row = self.db.one("SELECT note, nodes FROM log_state WHERE origin = ?", (start.origin,))
         if row is None:
             return start
-        nodes = [row[1][at : at + _HASH] for at in range(0, len(row[1]), _HASH)]
-        return start.restore(row[0], nodes)
+        return start.recall(row[0], row[1])
 
     def entries(self, origin: str, first: int = 0) -> list[tuple[int, int, bytes]]:
         """Return (index, witness time, bytes) of a log's entries from ``first``, in order."""

@@ -21,7 +21,6 @@ from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.tlog.follow import Replica
 from glasslock.wire.order import entry_digest
 from glasslock.wire.record import PeriodKeyRecord, decode_record, encode_record
-from glasslock.wire.shape import DIGEST
 
 DATABASE: Final = "keyholder.db"
 MIGRATIONS: Final = (
@@ -112,7 +111,7 @@ class Store:
                 )
             self.db.execute(
                 "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?)",
-                (origin, checkpoint.note, b"".join(replica.nodes), checkpoint.median_time),
+                (origin, checkpoint.note, replica.state, checkpoint.median_time),
             )
 
     def replica(self, origin: str, start: Replica) -> Replica:
@@ -124,8 +123,7 @@ class Store:
         row = self.db.one("SELECT note, nodes FROM logs WHERE origin = ?", (origin,))
         if row is None:
             return start
-        nodes = [row[1][at : at + DIGEST] for at in range(0, len(row[1]), DIGEST)]
-        return start.restore(row[0], nodes)
+        return start.recall(row[0], row[1])
 
     def entries(self, origin: str, start: int = 0) -> list[Read]:
         """Return a log's entries as read, from index ``start``."""

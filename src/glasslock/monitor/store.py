@@ -27,6 +27,8 @@ MIGRATIONS: Final = (
         UNIQUE (origin, held, shown)
     ) STRICT;
     """,
+    # Beside ``nodes``, which are a replica's frontier alone: all that it has to remember.
+    "ALTER TABLE logs ADD COLUMN state BLOB;",
 )
 
 
@@ -44,12 +46,17 @@ class Store:
             LogInconsistent: the stored frontier is another tree's.
             VerificationError: the stored checkpoint does not hold under today's quorum file.
         """
-        row = self.db.one("SELECT note, nodes FROM logs WHERE origin = ?", (empty.log.origin,))
-        return empty if row is None else empty.restore(row[0], decode_hashes(row[1]))
+        sql = "SELECT note, nodes, state FROM logs WHERE origin = ?"
+        row = self.db.one(sql, (empty.origin,))
+        if row is None:
+            return empty
+        if row[2] is None:
+            return empty.restore(row[0], decode_hashes(row[1]))
+        return empty.recall(row[0], row[2])
 
     def put(self, replica: Replica, entries: Iterable[Entry]) -> None:
         """Remember a replica and what was read on the way to it, in one transaction."""
-        origin, checkpoint = replica.log.origin, replica.log.checkpoint
+        origin, checkpoint = replica.origin, replica.log.checkpoint
         if checkpoint is None:
             return
         with self.db.transaction("read"):
@@ -58,8 +65,8 @@ class Store:
                 ((origin, index, time, entry) for index, time, entry in entries),
             )
             self.db.execute(
-                "INSERT OR REPLACE INTO logs VALUES (?, ?, ?)",
-                (origin, checkpoint.note, encode_hashes(replica.nodes)),
+                "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?)",
+                (origin, checkpoint.note, encode_hashes(replica.nodes), replica.state),
             )
 
     def entries(self, origin: str) -> list[Entry]:

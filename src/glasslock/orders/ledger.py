@@ -33,6 +33,7 @@ from glasslock.wire.leaf import (
     extension_content,
     signed_content,
 )
+from glasslock.wire.shard import is_reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,9 @@ class Ledger:
         """Read the entry at ``index``, witnessed at ``time`` (unix seconds)."""
         self.size = index + 1
         self.time = max(self.time, time)
+        if is_reserved(entry):
+            # The log's own leaf: whoever read it on has judged it.
+            return
         try:
             leaf = decode_leaf(entry)
             taken = (

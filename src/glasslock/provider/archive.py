@@ -7,7 +7,6 @@ around everything that belongs together; no method opens its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from glasslock.mls import Leaf
 from glasslock.provider.delivery import Line
@@ -18,8 +17,6 @@ from glasslock.tlog.follow import Replica
 from glasslock.wire.codec import decode, encode
 from glasslock.wire.seal import PerSeat, encapsulation_digests
 from glasslock.wire.shape import Fields
-
-DIGEST: Final = 32
 
 
 class Archive:
@@ -94,18 +91,15 @@ class Archive:
         if checkpoint is not None:
             self._db.execute(
                 "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?)",
-                (replica.log.origin, checkpoint.note, b"".join(replica.nodes)),
+                (replica.origin, checkpoint.note, replica.state),
             )
 
     def replica(self, start: Replica) -> Replica:
         """Return how far the log was read; ``start`` when it never was."""
-        row = self._db.one(
-            "SELECT note, nodes FROM log_state WHERE origin = ?", (start.log.origin,)
-        )
+        row = self._db.one("SELECT note, nodes FROM log_state WHERE origin = ?", (start.origin,))
         if row is None:
             return start
-        nodes = [row[1][at : at + DIGEST] for at in range(0, len(row[1]), DIGEST)]
-        return start.restore(row[0], nodes)
+        return start.recall(row[0], row[1])
 
     # -- ingest -------------------------------------------------------------------------------
 

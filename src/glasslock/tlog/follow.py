@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from glasslock.errors import LogInconsistent, VerificationError, WireError
-from glasslock.tlog.checkpoint import VerifiedCheckpoint, verify_checkpoint
-from glasslock.tlog.encoding import decode_hash, encode_base64
+from glasslock.tlog.chain import ALONE, Shard, decode_shard, extended
+from glasslock.tlog.checkpoint import VerifiedCheckpoint, read_head, verify_checkpoint
+from glasslock.tlog.encoding import HASH_SIZE, decode_hash, encode_base64
 from glasslock.tlog.merkle import MAX_PROOF, Frontier, verify_consistency
-from glasslock.tlog.proof import LoggedEntry, verify_appended
+from glasslock.tlog.proof import LoggedEntry, in_chain, verify_appended
 from glasslock.tlog.quorum import QuorumFile
 
 # Different witnesses cosign different checkpoints, and their clocks differ: the median may step
@@ -98,39 +99,70 @@ class TrustedLog:
 class Replica:
     """A log that is read whole: its trusted checkpoint and the frontier of all entries so far.
 
-    ``nodes`` are ``Frontier.nodes`` at ``log.size``: store them beside the checkpoint's note.
+    A log may be a chain of shards: ``log`` is the one that is being read, ``shard`` where it stands
+    in the chain, ``pinned`` the log at which the reader began, None in that one itself. ``nodes``
+    are ``Frontier.nodes`` at ``log.size``. What a caller stores is ``log.checkpoint.note`` and
+    ``state``, under ``origin``.
     """
 
     log: TrustedLog
     nodes: tuple[bytes, ...] = ()
+    shard: Shard = ALONE
+    pinned: TrustedLog | None = None
+
+    @property
+    def origin(self) -> str:
+        """The origin of the shard at which this reader's chain begins: it names the chain."""
+        return (self.pinned or self.log).origin
 
     @property
     def size(self) -> int:
-        """How many entries have been read; the index of the next."""
-        return self.log.size
+        """How many entries the chain has up to here; the index of the next."""
+        return self.shard.base + self.log.size
 
-    def restore(self, note: bytes, nodes: Sequence[bytes]) -> Replica:
-        """Return this replica as it was stored.
+    @property
+    def ended(self) -> bool:
+        """Whether the shard has ended: what follows stands in its successor."""
+        return self.shard.end != b""
+
+    @property
+    def state(self) -> bytes:
+        """What ``recall`` needs beside the note: the frontier, and the shard if it is not alone."""
+        return b"".join(self.nodes) + self.shard.encode()
+
+    def recall(self, note: bytes, state: bytes) -> Replica:
+        """Return this replica, of which nothing has been read, as it was stored.
 
         Raises:
             LogInconsistent: the stored frontier is not that of the stored checkpoint.
+            VerificationError: the checkpoint does not hold under today's quorum file.
+            WireError: it was not stored like that.
         """
-        log = self.log.restore(note)
+        # Written down first, a frontier has one node for each bit of the size.
+        count = HASH_SIZE * read_head(note)[1].size.bit_count()
+        nodes = [state[at : at + HASH_SIZE] for at in range(0, count, HASH_SIZE)]
+        return self.restore(note, nodes, decode_shard(state[count:]))
+
+    def restore(self, note: bytes, nodes: Sequence[bytes], shard: Shard = ALONE) -> Replica:
+        """Return this replica at a note, frontier and shard; raises as ``recall``."""
+        start = self._at(shard)
+        log = start.log.restore(note)
         held = log.checkpoint
         if held is None or Frontier(log.size, nodes).root() != held.root:
             raise LogInconsistent("the stored frontier is another tree's", rule="log.frontier")
-        return Replica(log, tuple(nodes))
+        return replace(start, log=log, nodes=tuple(nodes))
 
     def extend(
         self, note: bytes, entries: Sequence[bytes], now: int | None
     ) -> tuple[Replica, tuple[LoggedEntry, ...]]:
         """Return the next replica and the new entries as logged.
 
-        ``entries`` are all from ``size`` up to the size that ``note`` signs. The root recomputed
-        over them proves consistency, so no proof is asked for.
+        ``entries`` are all from ``log.size`` up to the size that ``note`` signs. The root
+        recomputed over them proves consistency, so no proof is asked for.
 
         Raises:
-            LogInconsistent: entries are missing or changed, or as ``TrustedLog.advance``.
+            LogInconsistent: entries are missing or changed, a chain breaks, or as
+                ``TrustedLog.advance``.
             VerificationError: as ``TrustedLog.advance``.
             WireError: it is no checkpoint.
         """
@@ -142,8 +174,41 @@ class Replica:
         """Return the same as ``extend`` of a note that ``log.check`` has found good.
 
         Raises:
-            LogInconsistent: entries are missing or changed.
+            LogInconsistent: entries are missing or changed, or a chain breaks (``Shard.read``).
+            VerificationError: the successor is older than what it follows.
+            WireError: a leaf of the chain is malformed, or its keys are none.
         """
-        before = Frontier(self.size, self.nodes)
-        after, logged = verify_appended(before, entries, found)
-        return Replica(replace(self.log, checkpoint=found), after.nodes), logged
+        before = self.shard.before
+        if before is not None and found.median_time < before.median_time - TIME_SLACK_SECONDS:
+            raise VerificationError("the log's time runs back", rule="log.time")
+        after, logged = verify_appended(Frontier(self.log.size, self.nodes), entries, found)
+        shard = self.shard.read(self.log.size, entries)
+        reached = Replica(replace(self.log, checkpoint=found), after.nodes, shard, self.pinned)
+        if reached.ended:
+            # What cannot be followed ends nothing: refused while the reader stands before it.
+            reached.successor()
+        return reached, in_chain(logged, shard.base)
+
+    def successor(self) -> Replica:
+        """Return a replica of the shard after this one, which has ended; nothing of it is read.
+
+        Raises:
+            KeyRejected, WireError: the keys of the successor are none.
+            VerificationError: this shard has not ended, or names one that the reader has left.
+        """
+        final = self.log.checkpoint
+        if final is None or not self.ended:
+            raise VerificationError("the shard has not ended", rule="log.shard")
+        shard = self.shard.successor(final)
+        if shard.origin in (self.origin, self.log.origin):
+            raise LogInconsistent("a shard is followed by itself", rule="log.shard")
+        return self._at(shard)
+
+    def _at(self, shard: Shard) -> Replica:
+        """Return a replica that has read nothing of ``shard``."""
+        pinned = self.pinned or replace(self.log, checkpoint=None)
+        if not shard.origin:
+            return Replica(pinned, shard=shard)
+        quorum = extended(pinned.quorum, shard.origin, shard.vkeys)
+        log = TrustedLog(quorum, shard.origin, pinned.max_age)
+        return Replica(log, shard=shard, pinned=pinned)

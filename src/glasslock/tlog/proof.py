@@ -41,7 +41,10 @@ class InclusionProof:
 
 @dataclass(frozen=True, slots=True, init=False)
 class LoggedEntry:
-    """Entry bytes that stand at ``index`` of the log that ``checkpoint`` vouches for."""
+    """Entry bytes that stand at ``index`` of the log that ``checkpoint`` vouches for.
+
+    Of a log that is a chain of shards, ``checkpoint`` is its shard's and ``index`` the chain's.
+    """
 
     index: int
     entry: bytes = field(repr=False)
@@ -150,6 +153,13 @@ def verify_appended(
         raise LogInconsistent("the entries are not what the log signed", rule="log.entries")
     made = (_make(before.size + at, entry, checkpoint) for at, entry in enumerate(entries))
     return after, tuple(made)
+
+
+def in_chain(logged: tuple[LoggedEntry, ...], base: int) -> tuple[LoggedEntry, ...]:
+    """Return entries of a shard with their places in the chain, ``base`` leaves being before it."""
+    if base == 0:
+        return logged
+    return tuple(_make(base + each.index, each.entry, each.checkpoint) for each in logged)
 
 
 def _make(index: int, entry: bytes, checkpoint: VerifiedCheckpoint) -> LoggedEntry:

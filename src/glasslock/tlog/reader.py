@@ -6,6 +6,9 @@ verified; the caller stores the replica before it acts on an entry. Of a long lo
 whole: the caller begins anew from its replica until one says that it is the ``newest``, so that no
 more than a part is in memory at once. Pure.
 
+A log may be a chain of shards (``tlog.chain``). A part never reaches over the end of one; the next
+part begins the successor, which is read below the same address.
+
 ``history/SIZE`` is not part of tlog-tiles: it lists the first cosigned checkpoint of every
 published size, so that all readers give an entry the same witnessed time, that of the first
 checkpoint which covers it. A log that leaves one out can make an entry look younger, never older.
@@ -15,9 +18,17 @@ Logs of others have none: all that is new in them is as old as their newest chec
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from glasslock.errors import BadSignature, LogInconsistent, NotFound, QuorumNotMet, WireError
+from glasslock.errors import (
+    BadSignature,
+    LogInconsistent,
+    NotFound,
+    QuorumNotMet,
+    TransportError,
+    WireError,
+)
 from glasslock.tlog.checkpoint import read_head
 from glasslock.tlog.follow import Replica
 from glasslock.tlog.note import MAX_NOTE
@@ -80,19 +91,26 @@ def catch_up(replica: Replica, now: int | None, most: int = PART_ENTRIES) -> Ste
     """Read one part on from ``replica``; ``now`` is POSIX seconds, for witness times' freshness.
 
     The part ends at the newest checkpoint, or before it at the first that has ``most`` entries or
-    more behind it: it holds fewer than ``most`` and those of one checkpoint more.
+    more behind it: it holds fewer than ``most`` and those of one checkpoint more. It ends at the
+    end of a shard too.
 
     Raises:
+        TransportError: a shard has ended and its successor is not there yet (``log.successor``).
+            Whoever went on without it would not know what is kept from it.
         VerificationError, LogInconsistent, QuorumNotMet: as ``Replica.extend``, but for notes of
             the history that were signed under an older quorum file: those are passed over.
         WireError: what came is malformed.
     """
-    newest = yield CHECKPOINT
-    # Who only serves the log can name any size: read up to one that a quorum has signed.
-    end = replica.log.check(newest, now).size
+    if replica.ended:
+        replica = replica.successor()
+    prefix = replica.shard.prefix
+    newest = yield from _newest(replica)
+    # Who only serves the log can name any size: read up to one that a quorum has signed. How old
+    # it is counts at the end: the last checkpoint of a shard that has ended only gets older.
+    end = replace(replica.log, max_age=None).check(newest, now).size
     found: list[LoggedEntry] = []
-    seen = replica.size
-    while seen < end and (notes := (yield from _history(seen))):
+    seen = replica.log.size
+    while seen < end and (notes := (yield from _history(prefix, seen))):
         for note in notes:
             seen, before = read_head(note)[1].size, seen
             if seen <= before:
@@ -104,16 +122,30 @@ def catch_up(replica: Replica, now: int | None, most: int = PART_ENTRIES) -> Ste
             except (QuorumNotMet, BadSignature) as error:
                 _pass_over(error)
                 continue
-            entries = yield from _entries(replica.size, checked.size)
+            entries = yield from _entries(prefix, replica.log.size, checked.size)
             replica, logged = replica.append(checked, entries)
             found.extend(logged)
-            if len(found) >= most and replica.size < end:
+            if len(found) >= most and replica.log.size < end:
                 return Part(replica, found, newest=False)
     # The newest note may be a later cosignature of the same size: it tells how fresh the log is.
-    entries = yield from _entries(replica.size, end)
-    replica, logged = replica.extend(newest, entries, now)
+    entries = yield from _entries(prefix, replica.log.size, end)
+    checked = replace(replica.log, max_age=None).check(newest, now)
+    reached, logged = replica.append(checked, entries)
+    if not reached.ended and replica.log.max_age is not None:
+        replica.log.check(newest, now)
     found.extend(logged)
-    return Part(replica, found, newest=True)
+    return Part(reached, found, newest=not reached.ended)
+
+
+def _newest(replica: Replica) -> Generator[str, bytes, bytes]:
+    """Return the newest checkpoint of the replica's shard."""
+    try:
+        newest = yield replica.shard.prefix + CHECKPOINT
+    except NotFound:
+        if replica.shard.before is None:
+            raise
+        raise TransportError("a log has ended and goes on nowhere", rule="log.successor") from None
+    return newest
 
 
 def _pass_over(error: QuorumNotMet | BadSignature) -> None:
@@ -126,17 +158,17 @@ def _pass_over(error: QuorumNotMet | BadSignature) -> None:
         raise error
 
 
-def _history(size: int) -> Generator[str, bytes, list[bytes]]:
+def _history(prefix: str, size: int) -> Generator[str, bytes, list[bytes]]:
     try:
-        data = yield f"{HISTORY}/{size}"
+        data = yield f"{prefix}{HISTORY}/{size}"
     except NotFound:
         return []
     return decode_history(data)
 
 
-def _entries(old: int, new: int) -> Generator[str, bytes, list[bytes]]:
+def _entries(prefix: str, old: int, new: int) -> Generator[str, bytes, list[bytes]]:
     entries: list[bytes] = []
     for bundle in bundles_between(old, new):
-        inside = decode_bundle(bundle, (yield bundle.path))
+        inside = decode_bundle(bundle, (yield prefix + bundle.path))
         entries.extend(inside[max(0, old - bundle.index * TILE_WIDTH) :])
     return entries
