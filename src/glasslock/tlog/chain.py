@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from glasslock.errors import LogInconsistent, VerificationError, WireError
+from glasslock.errors import LogInconsistent, StateError, WireError
 from glasslock.tlog.checkpoint import VerifiedCheckpoint, read_head
 from glasslock.tlog.note import Verifier
 from glasslock.tlog.quorum import QuorumFile
@@ -70,10 +70,8 @@ class Shard:
         if entries and self.end:
             raise LogInconsistent("a shard goes on after its end", rule="log.shard")
         shard = self
-        if self.before is not None and first == 0 and not entries:
-            raise LogInconsistent("a shard does not begin with its genesis", rule="log.genesis")
-        if first == 0 and entries:
-            shard = self._begun(entries[0])
+        if first == 0 and (entries or self.before):
+            shard = self._begun(entries[0] if entries else b"")
         for at, entry in enumerate(entries, first):
             if not is_reserved(entry):
                 continue
@@ -103,16 +101,16 @@ class Shard:
             raise LogInconsistent("a genesis is of another past", rule="log.genesis")
         return replace(self, before=None)
 
-    def successor(self, final: VerifiedCheckpoint) -> Shard:
+    def successor(self, final: VerifiedCheckpoint | None) -> Shard:
         """Return the shard after this one, which has ended under ``final``; nothing of it is read.
 
         Raises:
+            StateError: this shard has not ended.
             WireError: the shard-end is malformed.
-            VerificationError: this shard has not ended.
         """
         end = decode_shard_leaf(self.end) if self.end else None
-        if not isinstance(end, ShardEnd):
-            raise VerificationError("the shard has not ended", rule="log.shard")
+        if final is None or not isinstance(end, ShardEnd):
+            raise StateError("the shard has not ended", rule="shard.open")
         return Shard(self.base + final.size, end.place, end.origin, end.vkeys, before=final)
 
 

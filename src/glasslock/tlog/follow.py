@@ -194,12 +194,10 @@ class Replica:
 
         Raises:
             KeyRejected, WireError: the keys of the successor are none.
-            VerificationError: this shard has not ended, or names one that the reader has left.
+            LogInconsistent: it names one that the reader has left.
+            StateError: this shard has not ended.
         """
-        final = self.log.checkpoint
-        if final is None or not self.ended:
-            raise VerificationError("the shard has not ended", rule="log.shard")
-        shard = self.shard.successor(final)
+        shard = self.shard.successor(self.log.checkpoint)
         if shard.origin in (self.origin, self.log.origin):
             raise LogInconsistent("a shard is followed by itself", rule="log.shard")
         return self._at(shard)
