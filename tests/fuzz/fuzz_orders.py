@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from glasslock.errors import GlasslockError
+from glasslock.wire.contact import decode_contact
 from glasslock.wire.credential import decode_credential
 from glasslock.wire.leaf import decode_leaf, encode_leaf
 from glasslock.wire.manifest import decode_manifest
@@ -29,6 +30,7 @@ TARGETS = (
     _one_spelling(decode_order, lambda value: value.document),
     _one_spelling(decode_issued_order, lambda value: value.encode()),
     _one_spelling(decode_release, lambda value: value.encode()),
+    _one_spelling(decode_contact, lambda value: value.encode()),
     _one_spelling(decode_letter, lambda value: value.encode()),
     _one_spelling(decode_manifest, lambda value: value.encoded),
     _one_spelling(decode_leaf, encode_leaf),

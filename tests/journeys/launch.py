@@ -29,8 +29,12 @@ from glasslock.mls import SUITE_CLASSIC
 from glasslock.provider.app import run
 from glasslock.provider.config import ProviderConfig
 from glasslock.runtime.config import load_config
+from glasslock.runtime.files import write_atomic
 from glasslock.witness import app as witness
 from glasslock.witness.config import WitnessConfig
+
+# For a refusal, and for one under duress.
+CODES = ("north wind", "south wind")
 
 
 class Killer:
@@ -81,10 +85,13 @@ class FileClock:
 def answer(config: KeyholderConfig, clock: FileClock, point: Killer) -> None:
     """Answer every pending order as a person does, beside the daemon."""
     office = keyholder.open_office(config, clock, point)
+    file = config.data / "contact"
     try:
+        if not file.exists():
+            write_atomic(file, keyholder.agree(office, *CODES).encode())
         for each in keyholder.pending(office):
             said = Answer(yes=each.offence == "fraud", ground="not for that")
-            keyholder.answer(office, bytes.fromhex(each.commitment), said)
+            keyholder.answer(office, bytes.fromhex(each.commitment), said, CODES[1])
     finally:
         office.close()
 

@@ -22,6 +22,7 @@ import pytest
 from glasslock.ids import account_id
 from glasslock.keyholder.app import open_keyholder, open_office
 from glasslock.keyholder.config import KeyholderConfig
+from glasslock.keyholder.duress import DURESS, read_marks
 from glasslock.keyholder.keys import KEY_FILE
 from glasslock.keyholder.running import Keyholder
 from glasslock.orders.commitment import make_leaf
@@ -33,6 +34,7 @@ from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.service import bind
 from glasslock.sealing.book import PolicyBook
 from glasslock.wire import api
+from glasslock.wire.contact import decode_contact
 from glasslock.wire.labels import Label
 from glasslock.wire.leaf import (
     DoneLeaf,
@@ -199,7 +201,7 @@ class Place:
             self._died(point)
 
     def _next(self, *, answering: bool) -> tuple[str, int]:
-        if self.to_come and self.to_come[0][0].startswith("answer.") == answering:
+        if self.to_come and self.to_come[0][0].startswith(("answer.", "codes.")) == answering:
             return self.to_come[0]
         return "none", 1
 
@@ -346,6 +348,8 @@ class Place:
         sent = {body for body in self.desk.bodies if decode_release(body).seat == 0}
         (body,) = sent
         (intent,) = [s.leaf for s in first.by(seat_key(0).public) if isinstance(s.leaf, IntentLeaf)]
+        key = decode_contact((self.folder / "keyholder-0" / "contact").read_bytes())
+        assert [told.meaning for told in read_marks(key, ledger)] == [DURESS]
         assert intent.release == decode_release(body).digest
         assert len(decode_release(body).slots) == 2
         assert first.disclosed is not None

@@ -18,6 +18,7 @@ from glasslock.ids import keyholder_id
 from glasslock.wire import (
     api,
     codec,
+    contact,
     entry,
     envelope,
     leaf,
@@ -318,6 +319,7 @@ orders = built(
 issued_orders = built(order.IssuedOrder, orders.map(_document), signatures, signatures)
 opened_fields = built(notice.Field, texts, st.binary(min_size=1, max_size=60), digests)
 field_lists = several(opened_fields | digests, 1)
+contact_keys = built(contact.ContactKey, digests, digests, digests)
 letters = built(notice.Letter, texts, u64, field_lists)
 seat_numbers = st.integers(0, 31)
 class_rows = st.dictionaries(texts, st.tuples(u32, u32), max_size=3).map(
@@ -327,7 +329,8 @@ signed_parts = st.one_of(
     built(leaf.OrderLeaf, digests, texts, texts, texts, st.integers(0, 3), st.integers(0, 3), u64),
     built(leaf.IntentLeaf, u64, seat_numbers, digests),
     built(leaf.DoneLeaf, u64, seat_numbers, digests, u32),
-    built(leaf.RefusalLeaf, u64, st.none() | seat_numbers, texts, texts),
+    built(leaf.RefusalLeaf, u64, st.none(), texts, texts),
+    built(leaf.RefusalLeaf, u64, seat_numbers, texts, texts, sized(16)),
     built(leaf.ReportLeaf, u64, u32, u32, digests),
     built(leaf.IngestLeaf, u32, u64, st.integers(1, (1 << 32) - 1), digests),
     built(leaf.UnauthenticatedLeaf, u32, st.integers(1, (1 << 32) - 1)),
@@ -455,6 +458,7 @@ TABLE: dict[str, Case] = _named(
     Case(envelope.decode_tombstone, _encode, _with_opening(envelope.Tombstone, small=False)),
     Case(leaf.decode_leaf, leaf.encode_leaf, leaves, cbor_at=_after_line),
     Case(manifest.decode_manifest, _encoded, manifests),
+    Case(contact.decode_contact, _encode, contact_keys),
     Case(notice.decode_letter, _encode, letters),
     Case(order.decode_order, _document, orders),
     Case(order.decode_issued_order, _encode, issued_orders),

@@ -17,7 +17,7 @@ GOOD: dict[str, list[Any]] = {
     "order": [C, "family", "court", "content", 0, 3, START],
     "intent": [7, 31, RELEASE],
     "done": [7, 0, RELEASE, 12],
-    "refusal": [7, None, "order.dates", "not valid now"],
+    "refusal": [7, None, "order.dates", "not valid now", None],
     "report": [7, 1, 3, RELEASE],
     "extend": [7, 1, START, "still searching", C, b"\x25" * 64],
     "close": [7, "withdrawn"],
@@ -29,7 +29,9 @@ GOOD: dict[str, list[Any]] = {
 WRONG: tuple[tuple[str, int, Any], ...] = (
     ("order", 4, 4),
     ("intent", 1, 32),
+    ("refusal", 1, 4),
     ("refusal", 2, ""),
+    ("refusal", 4, bytes(16)),
     ("extend", 1, 0),
     ("extend", 3, ""),
     ("extend", 3, "x" * 257),
@@ -55,7 +57,7 @@ def orders() -> list[Case]:
         for kind, part in GOOD.items()
     ]
     more: dict[str, tuple[str, list[Any]]] = {
-        "a refusal by a keyholder": ("refusal", [7, 4, "release.budget", "spent"]),
+        "a refusal by a keyholder": ("refusal", [7, 4, "release.budget", "spent", b"\x2b" * 16]),
         "an order that was not used": ("close", [U64, "unused"]),
         "an order that is done": ("close", [0, "done"]),
         "counts of nothing": ("counts", [0, 4, 5, [], 0]),
@@ -68,6 +70,10 @@ def orders() -> list[Case]:
         part = [*GOOD[kind][:at], value, *GOOD[kind][at + 1 :]]
         name = f"{kind}, item {at}: {str(value)[:20]}"
         cases.append(bad(name, "orders leaf", kind=kind, part=part, seed=AUTHORITY))
+    short_mark = [7, 4, "release.budget", "spent", bytes(15)]
+    cases.append(
+        bad("a mark too short", "orders leaf", kind="refusal", part=short_mark, seed=AUTHORITY)
+    )
     for kind, part in GOOD.items():
         short = {"kind": kind, "part": part[:-1], "seed": AUTHORITY}
         cases.append(bad(f"{kind}, one item short", "orders leaf", **short))

@@ -225,9 +225,11 @@ async def test_a_refused_order_says_why_and_stays_refused(tmp_path: Path) -> Non
 async def test_refusals_of_keyholders_are_told_with_their_ground(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
         case = await here.logged()
-        leaf = RefusalLeaf(case.logged().index or 0, 3, "keyholder.person", "not grave enough")
+        leaf = RefusalLeaf(
+            case.logged().index or 0, 3, "keyholder.person", "not grave enough", bytes(16)
+        )
         await here.office.add(ORDERS, encode_leaf(sign_leaf(leaf, Keyholder.of(3).signing)))
-        forged = RefusalLeaf(case.logged().index or 0, 2, "keyholder.person", "forged")
+        forged = RefusalLeaf(case.logged().index or 0, 2, "keyholder.person", "forged", bytes(16))
         await here.office.add(ORDERS, encode_leaf(sign_leaf(forged, Keyholder.of(3).signing)))
         await here.office.follow()
         told = status_of(here.office, case)

@@ -9,7 +9,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from glasslock.cli import output
+from glasslock.cli import contact, output
 from glasslock.errors import WireError
 from glasslock.keyholder import app as keyholder
 from glasslock.keyholder import keys
@@ -101,12 +101,19 @@ def answer(
     say: Annotated[str, typer.Argument(help="release or refuse")],
     *,
     ground: Annotated[str, typer.Option(help="why you refuse; it is logged for all to see")] = "",
+    code_file: contact.CodeFile = None,
 ) -> None:
-    """Answer an order; the running keyholder acts on it."""
+    """Answer an order; the running keyholder acts on it. A refusal may take an agreed code."""
     if say not in ("release", "refuse"):
         raise WireError("the answer is release or refuse", rule="keyholder.answer")
     said = Answer(say == "release", ground)
-    _at_office(config, lambda office: keyholder.answer(office, _hex(commitment), said))
+
+    def work(office: Office) -> None:
+        asked = not said.yes and bool(office.store.codes())
+        (code,) = contact.read_codes(code_file, ("code",)) if asked else ("",)
+        keyholder.answer(office, _hex(commitment), said, code)
+
+    _at_office(config, work)
     output.talk(f"noted: {say}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 
 from glasslock import signing
 from glasslock.errors import ConfigError, GlasslockError, StateError
-from glasslock.keyholder import period, watch
+from glasslock.keyholder import duress, period, watch
 from glasslock.keyholder.check import LoggedOrder, check
 from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
 from glasslock.keyholder.founding import PolicyDraft, found
@@ -24,6 +25,7 @@ from glasslock.orders.ledger import OrderRecord
 from glasslock.runtime.clock import Clock, SystemClock
 from glasslock.runtime.files import private_folder, read_limited
 from glasslock.runtime.http import HttpClient
+from glasslock.runtime.keys import derive_key
 from glasslock.runtime.logs import Log
 from glasslock.runtime.service import every, run_worker
 from glasslock.runtime.sqlite import WritePoint, no_point
@@ -31,6 +33,7 @@ from glasslock.sealing.book import check_policy
 from glasslock.tlog.quorum import MAX_FILE
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
+from glasslock.wire.contact import ContactKey
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy, SignedPolicy
 from glasslock.wire.record import PolicyRecord, encode_record
@@ -93,17 +96,38 @@ def pending(office: Office) -> list[Summary]:
     return found
 
 
-def answer(office: Office, commitment: bytes, said: Answer) -> None:
+def answer(office: Office, commitment: bytes, said: Answer, code: str = "") -> None:
     """Keep the person's answer to the order of ``commitment``; the daemon acts on it.
 
+    A refusal takes one of both ``codes`` where they were agreed on; whichever it is, the same is
+    written at the same places.
+
     Raises:
-        StateError: no such order waits for an answer.
+        StateError: no such order waits for an answer, or the code is wrong.
     """
     for record, _ in _unanswered(office):
-        if record.leaf.commitment == commitment:
-            office.store.put_answer(record.index, said, office.clock.now())
-            return
+        if record.leaf.commitment != commitment:
+            continue
+        codes = [] if said.yes else office.store.codes()
+        if codes:
+            entered = duress.find(codes, derive_key(code, codes[0].salt))
+            said = replace(said, mark=duress.mark(entered.key, commitment))
+        office.store.put_answer(record.index, said, office.clock.now(), duress.stepped(codes))
+        return
     raise StateError("no such order waits for an answer", rule="keyholder.answer")
+
+
+def agree(office: Office, agreed: str, under_duress: str) -> ContactKey:
+    """Keep two codes for refusals; returns what is handed to the contact and kept nowhere else.
+
+    Raises:
+        ConfigError: they are too short, or the same.
+    """
+    duress.check_codes(agreed, under_duress)
+    salt, fresh = os.urandom(duress.SALT), os.urandom(duress.FRESH)
+    first, second = derive_key(agreed, salt), derive_key(under_duress, salt)
+    office.store.put_codes(duress.arrange(salt, first, second, fresh))
+    return duress.contact_key(office.key.public, fresh)
 
 
 def _unanswered(office: Office) -> list[tuple[OrderRecord, LoggedOrder]]:

@@ -40,10 +40,11 @@ _GROUND: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the keyholder's person said, and why."""
+    """What the keyholder's person said, and why; ``mark`` goes with a no (``duress``)."""
 
     yes: bool
     ground: str = ""
+    mark: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -226,9 +227,9 @@ def intent_entry(seated: Seated, index: int, made: Release) -> bytes:
     return encode_leaf(sign_leaf(IntentLeaf(index, seated.seat, made.digest), seated.key))
 
 
-def refusal_entry(seated: Seated, index: int, refused: Refusal) -> bytes:
-    """Return the log entry of an answer no."""
-    leaf = RefusalLeaf(index, seated.seat, refused.rule[:64], refused.ground[:_GROUND])
+def refusal_entry(seated: Seated, index: int, refused: Refusal, mark: bytes) -> bytes:
+    """Return the log entry of an answer no; ``mark`` is 16 bytes, random unless an answer's."""
+    leaf = RefusalLeaf(index, seated.seat, refused.rule[:64], refused.ground[:_GROUND], mark)
     return encode_leaf(sign_leaf(leaf, seated.key))
 
 

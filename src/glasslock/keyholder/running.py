@@ -38,6 +38,7 @@ from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.reader import Part, catch_up
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
+from glasslock.wire.leaf import MARK
 from glasslock.wire.order import decode_issued_order, decode_order
 from glasslock.wire.record import Record, encode_record
 
@@ -305,7 +306,8 @@ class Keyholder(Office):
         self.cases[case.index] = case
 
     def _judge(self, seated: Seated, record: OrderRecord, case: Case) -> Verdict:
-        verdict = release.decide(self.facts(seated, record, case), self.clock.now())
+        facts = self.facts(seated, record, case)
+        verdict = release.decide(facts, self.clock.now())
         if isinstance(verdict, Plan):
             made = release.release(verdict, os.urandom(FRESH))
             entry = self._to_orders_log(release.intent_entry(seated, record.index, made))
@@ -315,7 +317,9 @@ class Keyholder(Office):
             self.store.put_verdict(record.index, entry, release=case.release, rule=None)
             self._log.event("order.released", count=len(made.slots))
         elif isinstance(verdict, Refusal):
-            entry = self._to_orders_log(release.refusal_entry(seated, record.index, verdict))
+            # Every refusal has a mark: nobody is to see which of them say something by it.
+            mark = (facts.answer and facts.answer.mark) or os.urandom(MARK)
+            entry = self._to_orders_log(release.refusal_entry(seated, record.index, verdict, mark))
             case = replace(case, rule=verdict.rule)
             self.store.put_verdict(record.index, entry, release=None, rule=verdict.rule)
             self._log.event("order.refused", rule=verdict.rule)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from glasslock.errors import StateError, StorageError
+from glasslock.keyholder.duress import Code
 from glasslock.keyholder.period import Coins, OwnKey
 from glasslock.keyholder.release import Answer
 from glasslock.keyholder.vault import PLAIN, Vault
@@ -47,6 +48,12 @@ MIGRATIONS: Final = (
     ) STRICT;
     CREATE TABLE answers (
         idx INTEGER PRIMARY KEY, yes INTEGER NOT NULL, ground TEXT NOT NULL, time INTEGER NOT NULL
+    ) STRICT;
+    """,
+    """
+    ALTER TABLE answers ADD COLUMN mark BLOB NOT NULL DEFAULT x'';
+    CREATE TABLE codes (
+        place INTEGER PRIMARY KEY, salt BLOB NOT NULL, verifier BLOB NOT NULL, key BLOB NOT NULL
     ) STRICT;
     """,
 )
@@ -200,8 +207,7 @@ class Store:
                     self.db.execute("DELETE FROM outbox WHERE digest = ?", (digest,))
                 else:
                     self._send([entry])
-        # The pages are overwritten in the file; what is left of them is in the journal.
-        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._empty_journal()
 
     def keys(self) -> dict[bytes, OwnKey]:
         """Return all own period keys by id; destroyed ones without their seed."""
@@ -285,15 +291,42 @@ class Store:
             for row in rows
         }
 
-    def put_answer(self, index: int, answer: Answer, now: int) -> None:
-        """Keep what the person said; the last word before the daemon acts on it counts."""
+    def put_answer(self, index: int, answer: Answer, now: int, codes: Sequence[Code] = ()) -> None:
+        """Keep what the person said; the last word before the daemon acts on it counts.
+
+        ``codes`` take the place of those that are stored, whose keys are gone with them.
+        """
         with self.db.transaction("answer"):
             self.db.execute(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-                (index, int(answer.yes), answer.ground, now),
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)",
+                (index, int(answer.yes), answer.ground, now, answer.mark),
             )
+            self._put_codes(codes)
+        self._empty_journal()
 
     def answers(self) -> dict[int, Answer]:
         """Return the person's answers by index."""
-        rows = self.db.all("SELECT idx, yes, ground FROM answers")
-        return {index: Answer(bool(yes), ground) for index, yes, ground in rows}
+        rows = self.db.all("SELECT idx, yes, ground, mark FROM answers")
+        return {index: Answer(bool(yes), ground, mark) for index, yes, ground, mark in rows}
+
+    def put_codes(self, codes: Sequence[Code]) -> None:
+        """Keep the codes that were agreed on with a contact, in this order."""
+        with self.db.transaction("codes"):
+            self._put_codes(codes)
+        self._empty_journal()
+
+    def _put_codes(self, codes: Sequence[Code]) -> None:
+        for place, code in enumerate(codes):
+            self.db.execute(
+                "INSERT OR REPLACE INTO codes VALUES (?, ?, ?, ?)",
+                (place, code.salt, code.verifier, code.key),
+            )
+
+    def codes(self) -> list[Code]:
+        """Return both codes, or none when nothing was agreed on."""
+        rows = self.db.all("SELECT salt, verifier, key FROM codes ORDER BY place")
+        return [Code(*row) for row in rows]
+
+    def _empty_journal(self) -> None:
+        """Leave nothing of what was overwritten: its pages in the file are, the journal's not."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -65,6 +65,9 @@ class Label(StrEnum):
     RELEASE_KEY = "release key"
     COMMITMENT_FIELD = "commitment field"
     COMMITMENT_VALUE = "commitment value"
+    REFUSAL_CODE = "refusal code"
+    REFUSAL_MARK = "refusal mark"
+    REFUSAL_NEXT = "refusal mark next"
     STORE = "store"
     WRAP = "wrap"
 

@@ -26,6 +26,7 @@ MAX_CLASSES: Final = 128
 UNUSED, WITHDRAWN, DONE = OUTCOMES = ("unused", "withdrawn", "done")
 # On what legal basis something was removed; numbered in the log.
 BASES: Final = ("order of a court", "order of an authority", "report", "terms")
+MARK: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +88,21 @@ class DoneLeaf:
 
 @dataclass(frozen=True, slots=True)
 class RefusalLeaf:
-    """An answer no, by a keyholder (``seat``) or by the provider (None), with rule and ground."""
+    """An answer no, by a keyholder (``seat``) or by the provider (None), with rule and ground.
+
+    A keyholder's has a ``mark`` of 16 bytes that look random, the provider's none.
+    """
 
     order: int
     seat: int | None
     rule: str
     ground: str
+    mark: bytes | None = None
     kind: str = "refusal"
 
     def part(self) -> bytes:
         """Return the signed part."""
-        return encode((self.order, self.seat, self.rule, self.ground))
+        return encode((self.order, self.seat, self.rule, self.ground, self.mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +339,11 @@ def _done(fields: Fields) -> DoneLeaf:
 
 def _refusal(fields: Fields) -> RefusalLeaf:
     order, seat = fields.uint(), fields.maybe(lambda: _seat(fields))
-    return RefusalLeaf(order, seat, fields.text(64, 1), fields.text(256, 1))
+    rule, ground = fields.text(64, 1), fields.text(256, 1)
+    mark = fields.maybe(lambda: fields.exactly(MARK))
+    if (seat is None) != (mark is None):
+        raise WireError("a keyholder's refusal has a mark, and no other", rule="leaf.mark")
+    return RefusalLeaf(order, seat, rule, ground, mark)
 
 
 def _report(fields: Fields) -> ReportLeaf:
@@ -397,7 +406,7 @@ _READERS: Final[dict[str, tuple[int, Callable[[Fields], SignedKind]]]] = {
     "order": (7, _order),
     "intent": (3, _intent),
     "done": (4, _done),
-    "refusal": (4, _refusal),
+    "refusal": (5, _refusal),
     "report": (4, _report),
     "extend": (6, _extend),
     "close": (2, _close),

@@ -80,10 +80,10 @@ STORY = (
     (NOW - 200, order(), PROVIDER),
     (NOW - 190, IntentLeaf(0, 0, RELEASE), SEAT),
     (NOW - 180, DoneLeaf(0, 0, RELEASE, 1), SEAT),
-    (NOW - 170, RefusalLeaf(0, 1, "release.ground", "no"), OTHER),
+    (NOW - 170, RefusalLeaf(0, 1, "release.ground", "no", bytes(16)), OTHER),
     (NOW - 160, ReportLeaf(0, 1, 0, bytes(32)), OTHER),
     (NOW - 100, order(), PROVIDER),
-    (NOW - 40, RefusalLeaf(5, 0, "release.budget", "no"), SEAT),
+    (NOW - 40, RefusalLeaf(5, 0, "release.budget", "no", bytes(16)), SEAT),
     (NOW - 30, order(), PROVIDER),
 )
 

@@ -48,7 +48,7 @@ STORY: tuple[tuple[SignedKind, SigningKey], ...] = (
     (COURT, PROVIDER),
     (POLICE, PROVIDER),
     (RefusalLeaf(1, None, "order.dates", "no"), PROVIDER),
-    (RefusalLeaf(0, 0, "release.budget", "no"), SEAT),
+    (RefusalLeaf(0, 0, "release.budget", "no", bytes(16)), SEAT),
     (UnauthenticatedLeaf(3, 5), PROVIDER),
     (COURT, OTHER),
 )

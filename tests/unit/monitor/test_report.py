@@ -33,7 +33,7 @@ def test_an_orders_log_is_counted() -> None:
         (ORDER, PROVIDER),
         (IntentLeaf(1, 0, RELEASE), SEAT),
         (DoneLeaf(1, 0, RELEASE, 4), SEAT),
-        (RefusalLeaf(1, 1, "release.ground", "no"), OTHER),
+        (RefusalLeaf(1, 1, "release.ground", "no", bytes(16)), OTHER),
         (ReportLeaf(1, 1, 0, bytes(32)), OTHER),
         (UnauthenticatedLeaf(3, 5), PROVIDER),
     )
@@ -113,7 +113,7 @@ def test_who_has_no_place_in_a_policy_counts_for_nothing() -> None:
         (ORDER, PROVIDER),
         (IntentLeaf(0, 0, RELEASE), SEAT),
         (RefusalLeaf(0, None, "order.dates", "no"), PROVIDER),
-        (RefusalLeaf(0, 1, "release.ground", "no"), SEAT),
+        (RefusalLeaf(0, 1, "release.ground", "no", bytes(16)), SEAT),
         (ReportLeaf(0, 1, 0, bytes(32)), OTHER),
     ]
     keys = (PROVIDER, SEAT, OTHER)

@@ -61,7 +61,7 @@ def test_an_order_and_all_that_is_said_of_it(log: Reader) -> None:
     for leaf in (
         IntentLeaf(index, 2, bytes(32)),
         DoneLeaf(index, 2, bytes(32), 3),
-        RefusalLeaf(index, 2, "a rule", "a ground"),
+        RefusalLeaf(index, 2, "a rule", "a ground", bytes(16)),
     ):
         log.said(leaf, seat_key(2))
     log.said(ReportLeaf(index, 0, 1, bytes(32)), ISSUER)

@@ -44,7 +44,13 @@ FORMS: dict[str, tuple[Rule, ...]] = {
     "order": (octets(32), text(64), text(64), text(32), BUCKET, BUCKET, number()),
     "intent": (number(), SEAT, octets(32)),
     "done": (number(), SEAT, octets(32), number(0, U32)),
-    "refusal": (number(), lambda item: item is None or SEAT(item), text(64), text(256)),
+    "refusal": (
+        number(),
+        lambda item: item is None or SEAT(item),
+        text(64),
+        text(256),
+        lambda item: item is None or octets(16)(item),
+    ),
     "report": (number(), number(0, U32), number(0, U32), octets(32)),
     "extend": (number(), number(1, U32), number(), text(256), octets(32), octets(64)),
     "close": (number(), lambda item: item in ("unused", "withdrawn", "done")),
@@ -61,6 +67,8 @@ def entry(kind: str, part: list[Item], seed: bytes) -> bytes:
         raise Invalid(f"no leaf {kind}")
     if kind == "counts" and not part[1] < part[2]:  # type: ignore[operator]
         raise Invalid("counts that run back")
+    if kind == "refusal" and (part[1] is None) != (part[4] is None):
+        raise Invalid("a mark without a seat, or a seat without a mark")
     inner = encode(part)
     signature = sign(seed, "log record", encode([kind, inner]))
     return f"glasslock/1 {kind}\n".encode() + encode([inner, public_key(seed), signature])
