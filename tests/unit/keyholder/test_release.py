@@ -416,7 +416,7 @@ def test_what_is_next_on_an_order() -> None:
     ledger.seen(bench.order.disclose_by)
     assert found({index: replace(case, rule="release.person")}) == [Step.NOTIFY]
     assert found({index: replace(case, rule="x", noticed=True)}) == []
-    bench.script.add(refusal_entry(seated, index, Refusal("release.person", "no")))
+    bench.script.add(refusal_entry(seated, index, Refusal("release.person", "no"), bytes(16)))
     assert found({}) == []
 
 
