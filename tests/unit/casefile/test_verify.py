@@ -524,7 +524,7 @@ def test_a_release_that_the_agency_hides_shows_by_what_its_keyholder_logged() ->
     hidden = decode_release(releases[-1])
     done = DoneLeaf(case.script.index, 6, hidden.digest, 2)
     case.script.add(encode_leaf(sign_leaf(done, seat_key(6))))
-    refusal = RefusalLeaf(case.script.index, 4, "keyholder.person", "not grave enough")
+    refusal = RefusalLeaf(case.script.index, 4, "keyholder.person", "not grave enough", bytes(16))
     case.script.add(encode_leaf(sign_leaf(refusal, seat_key(4))))
     evidence = case.evidence(releases[:-1], case.script.bundle())
     accepted = case.verify(case.report(case.make(evidence)))
