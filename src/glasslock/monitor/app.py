@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from glasslock.errors import (
@@ -15,16 +16,17 @@ from glasslock.errors import (
     WireError,
 )
 from glasslock.monitor.audit import AGREES, AHEAD, DIFFERS, SILENT, Seen, View
-from glasslock.monitor.replay import Entry
+from glasslock.monitor.replay import Entries
 from glasslock.monitor.store import Store
 from glasslock.runtime.clock import Clock
 from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.tlog.checkpoint import read_head
 from glasslock.tlog.follow import Replica, TrustedLog
-from glasslock.tlog.merkle import leaf_hash, root_of
+from glasslock.tlog.merkle import Frontier, leaf_hash
 from glasslock.tlog.note import open_note
 from glasslock.tlog.quorum import QuorumFile, WitnessKey
 from glasslock.tlog.reader import CHECKPOINT, HISTORY, Part, Steps, catch_up, decode_history
+from glasslock.tlog.treehead import TreeHead
 
 
 @dataclass
@@ -76,13 +78,15 @@ async def _read(log: TrustedLog, address: str, store: Store, clock: Clock) -> Se
     else:
         replica, failure = await _read_on(replica, address, store, clock, trail)
     entries = store.entries(log.origin)
-    for note in trail.notes():
-        _keep_contradiction(replica.log, note, entries, store, now)
+    shown = [await _shown(log.origin, witness) for witness in log.quorum.witnesses]
+    notes = [*trail.notes(), *(note for note, _ in shown)]
+    past = _Past.of(replica.log, entries, notes)
+    for note in notes:
+        _keep_contradiction(past, note, store, now)
     views = []
-    for witness in log.quorum.witnesses:
-        view, note = await _view(replica.log, witness, entries)
-        views.append(view)
-        _keep_contradiction(replica.log, note, entries, store, now)
+    for witness, (note, time) in zip(log.quorum.witnesses, shown, strict=True):
+        verdict, size = past.compare(note)
+        views.append(View(witness.name, verdict, size, time if note else 0))
     times = tuple(time for time, _, _ in store.contradictions(log.origin))
     return Seen(log.origin, replica.log.checkpoint, entries, failure, tuple(views), times)
 
@@ -133,49 +137,88 @@ def _followed(steps: Steps, trail: _Trail) -> Steps:
         raise
 
 
-def _keep_contradiction(
-    log: TrustedLog, note: bytes, entries: list[Entry], store: Store, now: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is held of a log: how many entries, and their roots at the sizes that are asked for."""
+
+    log: TrustedLog
+    size: int
+    roots: dict[int, bytes]
+
+    @classmethod
+    def of(cls, log: TrustedLog, entries: Entries, notes: Iterable[bytes]) -> _Past:
+        """Hash the entries once, whatever number of notes is to be compared with them."""
+        held, size = log.checkpoint, len(entries)
+        heads = [head for note in notes if (head := _head(log, note)) is not None]
+        wanted = {head.size for head in heads if head.size <= size}
+        roots = {}
+        if held is not None and held.size == size:
+            roots[size] = held.root
+            wanted.discard(size)
+        return cls(log, size, roots | _roots(entries, wanted))
+
+    def compare(self, note: bytes) -> tuple[str, int]:
+        """Return how a note that the log signed fits its entries, and its size; else ``SILENT``."""
+        head = _head(self.log, note)
+        if head is None:
+            return SILENT, 0
+        if head.size > self.size:
+            return AHEAD, head.size
+        return AGREES if self.roots[head.size] == head.root else DIFFERS, head.size
+
+
+def _roots(entries: Entries, sizes: set[int]) -> dict[int, bytes]:
+    frontier = Frontier()
+    roots = {0: frontier.root()}
+    last = max(sizes, default=0)
+    for _, _, entry in entries if last else ():
+        frontier.append(leaf_hash(entry))
+        if frontier.size in sizes:
+            roots[frontier.size] = frontier.root()
+        if frontier.size == last:
+            break
+    return roots
+
+
+def _head(log: TrustedLog, note: bytes) -> TreeHead | None:
+    """Return the head in a note of this log that the log has signed; None of any other note."""
+    try:
+        parsed, head = read_head(note)
+        keys = log.quorum.log_keys(log.origin)
+        if head.origin != log.origin or not open_note(parsed, keys):
+            return None
+    except GlasslockError:
+        return None
+    return head
+
+
+def _keep_contradiction(past: _Past, note: bytes, store: Store, now: int) -> None:
     """Keep ``note`` if the log signed it and it says another past than the one it has shown.
 
     Anybody can show that: both notes are signed by the log, and the entries below the one held
     give another root at the size of the other.
     """
-    held = log.checkpoint
-    if held is not None and _compare(log, note, entries)[0] == DIFFERS:
-        store.put_contradiction(log.origin, now, held.note, note)
+    held = past.log.checkpoint
+    if held is not None and past.compare(note)[0] == DIFFERS:
+        store.put_contradiction(past.log.origin, now, held.note, note)
 
 
-def _compare(log: TrustedLog, note: bytes, entries: list[Entry]) -> tuple[str, int]:
-    """Return how a note that the log signed fits its entries, and its size; else ``SILENT``."""
-    try:
-        parsed, head = read_head(note)
-        keys = log.quorum.log_keys(log.origin)
-        if head.origin != log.origin or not open_note(parsed, keys):
-            return SILENT, 0
-    except GlasslockError:
-        return SILENT, 0
-    if head.size > len(entries):
-        return AHEAD, head.size
-    root = root_of(leaf_hash(entry) for _, _, entry in entries[: head.size])
-    return AGREES if root == head.root else DIFFERS, head.size
+async def _shown(origin: str, witness: WitnessKey) -> tuple[bytes, int]:
+    """Return what a witness shows of a log by itself (C2SP tlog-witness, monitoring), and when.
 
-
-async def _view(log: TrustedLog, witness: WitnessKey, entries: list[Entry]) -> tuple[View, bytes]:
-    """Return what a witness shows of a log by itself (C2SP tlog-witness, monitoring), and where."""
-    silent = View(witness.name, SILENT), b""
+    Of one that shows nothing it has signed itself, nothing.
+    """
     if witness.url is None:
-        return silent
+        return b"", 0
     http = HttpClient(witness.url)
-    name = hashlib.sha256(log.origin.encode()).hexdigest()
+    name = hashlib.sha256(origin.encode()).hexdigest()
     try:
         note = await http.get(f"/{name}/{CHECKPOINT}")
         signed = open_note(read_head(note)[0], (witness.verifier,))
     except GlasslockError:
-        return silent
+        return b"", 0
     finally:
         await http.close()
     if witness.verifier not in signed:
-        return silent
-    verdict, size = _compare(log, note, entries)
-    return View(witness.name, verdict, size, signed[witness.verifier]), note
+        return b"", 0
+    return note, signed[witness.verifier]

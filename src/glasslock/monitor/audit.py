@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from glasslock.errors import GlasslockError
 from glasslock.monitor import findings
 from glasslock.monitor.findings import BROKEN, Finding
-from glasslock.monitor.replay import ORDERS, POLICY, Bodies, Entry, bodies, kind_of, replay_orders
+from glasslock.monitor.replay import (
+    ORDERS,
+    POLICY,
+    Bodies,
+    Entries,
+    bodies,
+    kind_of,
+    replay_orders,
+)
 from glasslock.monitor.report import Report, report
 from glasslock.monitor.statistics import Statistics, count
 from glasslock.orders.ledger import Said
@@ -46,7 +55,7 @@ class Seen:
 
     origin: str
     checkpoint: VerifiedCheckpoint | None
-    entries: Sequence[Entry]
+    entries: Entries
     failure: GlasslockError | None = None
     views: tuple[View, ...] = ()
     contradictions: tuple[int, ...] = ()
@@ -78,8 +87,8 @@ def audit(seen: Sequence[Seen], now: int, max_age: int) -> Account:
 
     Orders are judged by the policy log among them; without one, by signatures alone.
     """
-    policies = [entry for each in seen if kind_of(each.entries) == POLICY for entry in each.entries]
-    known = bodies(policies) if policies else None
+    policies = [each.entries for each in seen if kind_of(each.entries) == POLICY]
+    known = bodies(chain.from_iterable(policies)) if policies else None
     account = Account()
     for each in seen:
         account.findings.extend(_about(each, now, max_age))

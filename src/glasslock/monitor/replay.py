@@ -6,9 +6,9 @@ Fed with verified entries (index, witnessed time, bytes). Knows no log, no proof
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from glasslock.errors import WireError
 from glasslock.orders.authority import Register
@@ -39,6 +39,18 @@ _POLICY_TYPES: Final = frozenset(
 )
 
 
+class Entries(Protocol):
+    """All entries of a log in order, as often as they are gone through; never all at once."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield index, witnessed time and bytes of each."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Bodies:
     """Whose keys may say what in an orders log, by a policy log: providers, seats, authorities.
@@ -67,7 +79,7 @@ class Bodies:
         return signed.key in self.providers
 
 
-def kind_of(entries: Sequence[Entry]) -> str:
+def kind_of(entries: Iterable[Entry]) -> str:
     """Return what a log is by what stands in it: ``POLICY``, ``ORDERS`` or ``OTHER``."""
     types = Counter(_type(entry) for _, _, entry in entries)
     policy = sum(types[name] for name in _POLICY_TYPES)
@@ -84,7 +96,7 @@ def _type(entry: bytes) -> str:
         return ""
 
 
-def bodies(entries: Sequence[Entry]) -> Bodies:
+def bodies(entries: Iterable[Entry]) -> Bodies:
     """Return who may act in orders, by all entries of a policy log."""
     book = PolicyBook()
     for index, when, entry in entries:
@@ -104,7 +116,7 @@ def bodies(entries: Sequence[Entry]) -> Bodies:
 
 
 def replay_orders(
-    entries: Sequence[Entry], time: int, known: Bodies | None = None
+    entries: Iterable[Entry], time: int, known: Bodies | None = None
 ) -> tuple[Ledger, int]:
     """Return an orders log seen whole at ``time``, and how many leaves were by strangers.
 

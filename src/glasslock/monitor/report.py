@@ -6,7 +6,6 @@ Fed with verified entries (index, witnessed time, bytes). Knows no log, no proof
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from glasslock.monitor.replay import (
     OTHER,
     POLICY,
     Bodies,
-    Entry,
+    Entries,
     kind_of,
     replay_orders,
 )
@@ -47,7 +46,7 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-def report(entries: Sequence[Entry], time: int, known: Bodies | None = None) -> Report:
+def report(entries: Entries, time: int, known: Bodies | None = None) -> Report:
     """Return the report of a log seen whole at ``time`` by its witnesses' clocks.
 
     With ``known``, leaves of an orders log by anybody else are counted as ``strangers`` only.
@@ -58,7 +57,7 @@ def report(entries: Sequence[Entry], time: int, known: Bodies | None = None) -> 
     return orders_report(entries, time, known) if kind == ORDERS else Report(OTHER, {})
 
 
-def policy_report(entries: Sequence[Entry], time: int) -> Report:
+def policy_report(entries: Entries, time: int) -> Report:
     """Return what a policy log holds; ``keys`` has one row for each period key."""
     book = PolicyBook()
     held = 0
@@ -110,7 +109,7 @@ def _held(book: PolicyBook) -> int:
     return sum(map(len, lists))
 
 
-def orders_report(entries: Sequence[Entry], time: int, known: Bodies | None = None) -> Report:
+def orders_report(entries: Entries, time: int, known: Bodies | None = None) -> Report:
     """Return what an orders log holds, with one row for each order.
 
     ``exceeding`` counts orders of which more slots were reported opened than they name, as far as

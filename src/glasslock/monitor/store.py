@@ -6,15 +6,16 @@ cannot show this monitor another past.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from glasslock.monitor.replay import Entry
+from glasslock.monitor.replay import Entries, Entry
 from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.tlog.follow import Replica, decode_hashes, encode_hashes
 
 DATABASE: Final = "monitor.db"
+_PAGE: Final = 1_024
 MIGRATIONS: Final = (
     """
     CREATE TABLE logs (origin TEXT PRIMARY KEY, note BLOB NOT NULL, nodes BLOB NOT NULL) STRICT;
@@ -30,6 +31,27 @@ MIGRATIONS: Final = (
     # Beside ``nodes``, which are a replica's frontier alone: all that it has to remember.
     "ALTER TABLE logs ADD COLUMN state BLOB;",
 )
+
+
+class _Stored:
+    """The entries of a log as they lie in the database, read anew each time."""
+
+    def __init__(self, db: Database, origin: str) -> None:
+        self._db, self._origin = db, origin
+
+    def __iter__(self) -> Iterator[Entry]:
+        # By pages: nothing is open between two of them, and a page is all that is in memory.
+        sql = (
+            "SELECT idx, time, entry FROM entries WHERE origin = ? AND idx > ? ORDER BY idx LIMIT ?"
+        )
+        last = -1
+        while rows := self._db.all(sql, (self._origin, last, _PAGE)):
+            last = rows[-1][0]
+            yield from ((index, time, entry) for index, time, entry in rows)
+
+    def __len__(self) -> int:
+        row = self._db.one("SELECT COUNT(*) FROM entries WHERE origin = ?", (self._origin,))
+        return 0 if row is None else int(row[0])
 
 
 class Store:
@@ -69,10 +91,9 @@ class Store:
                 (origin, checkpoint.note, encode_hashes(replica.nodes), replica.state),
             )
 
-    def entries(self, origin: str) -> list[Entry]:
-        """Return all entries of a log, as (index, witnessed time, bytes)."""
-        sql = "SELECT idx, time, entry FROM entries WHERE origin = ? ORDER BY idx"
-        return [(index, time, entry) for index, time, entry in self.db.all(sql, (origin,))]
+    def entries(self, origin: str) -> Entries:
+        """Return all entries of a log, as (index, witnessed time, bytes), while this is open."""
+        return _Stored(self.db, origin)
 
     def put_contradiction(self, origin: str, time: int, held: bytes, shown: bytes) -> None:
         """Keep two notes that cannot both be of one log; ``time`` is unix seconds."""
