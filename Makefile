@@ -40,8 +40,8 @@ check: $(READY) ## formatters, linters, types, import contracts, crate rules; ch
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
 	else printf '\n!!! cargo-deny is not installed: crate rules were NOT checked !!!\n\n' >&2; fi
 
-bench: $(READY) ## measure every path beside a reference (QUICK=1, ONLY=, SAVE=1, PLANT=), or GROWTH=1
-	@$(BIN)/python -m tests.bench.$(if $(GROWTH),growth $(if $(ONLY),--only "$(ONLY)"),run $(MEASURE))
+bench: $(READY) ## measure every path beside a reference (QUICK=1, ONLY=, SAVE=1, PLANT=), or GROWTH=1, or HELD=1
+	@$(BIN)/python -m tests.bench.$(if $(HELD),held $(if $(MOST),--most $(MOST)),$(if $(GROWTH),growth $(if $(ONLY),--only "$(ONLY)"),run $(MEASURE)))
 
 mutants: $(READY) ## prove that every protection is needed: a test fails without it (ONLY=name)
 	@$(BIN)/python -m tests.mutants.run $(ONLY)
