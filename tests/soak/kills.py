@@ -29,7 +29,7 @@ from glasslock.tlog.witnessing import ADD_CHECKPOINT
 from tests.journeys.test_log_crash import ORIGIN, WITNESSES, Place
 from tests.outside.readers import Public, Record, accepts, part_of
 
-FORKED: Final = Path(__file__).with_name("forked.py")
+ROOT: Final = Path(__file__).resolve().parents[2]
 PATIENCE: Final = 60.0
 MOMENTS: Final = ("begin", "commit", "done")
 COSIGN: Final = "cosign"
@@ -65,10 +65,12 @@ class Kills(Place):
         settings.write_text(self._settings(0), encoding="utf-8")
         self._forking = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(FORKED),
+            "-m",
+            "tests.soak.forked",
             str(settings),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            cwd=ROOT,
         )
         self._public = Public(self.folder / "log" / "public", self.quorum, ORIGIN)
         self._replica, self._published = self.reader(), Tree()
