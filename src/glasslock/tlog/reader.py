@@ -44,6 +44,11 @@ _OTHERS: Final = frozenset({"quorum.short", "checkpoint.unsigned"})
 
 # A part ends at the first checkpoint of the history with this many entries behind it.
 PART_ENTRIES: Final = 65_536
+PART_BYTES: Final = 64 * 1024 * 1024
+# What lies under one note is held before it can be checked: of a log of ours one step, more where
+# others signed the notes between, or where there are none. Whoever only serves a log fills no more.
+GAP_ENTRIES: Final = 1_048_576
+GAP_BYTES: Final = 256 * 1024 * 1024
 
 
 class Part(NamedTuple):
@@ -91,15 +96,15 @@ def catch_up(replica: Replica, now: int | None, most: int = PART_ENTRIES) -> Ste
     """Read one part on from ``replica``; ``now`` is POSIX seconds, for witness times' freshness.
 
     The part ends at the newest checkpoint, or before it at the first that has ``most`` entries or
-    more behind it: it holds fewer than ``most`` and those of one checkpoint more. It ends at the
-    end of a shard too.
+    ``PART_BYTES`` behind it: it holds less than that and what lies under one checkpoint more. It
+    ends at the end of a shard too.
 
     Raises:
         TransportError: a shard has ended and its successor is not there yet (``log.successor``).
             Whoever went on without it would not know what is kept from it.
         VerificationError, LogInconsistent, QuorumNotMet: as ``Replica.extend``, but for notes of
             the history that were signed under an older quorum file: those are passed over.
-        WireError: what came is malformed.
+        WireError: what came is malformed, or more lies under one note than a reader holds.
     """
     if replica.ended:
         replica = replica.successor()
@@ -109,6 +114,7 @@ def catch_up(replica: Replica, now: int | None, most: int = PART_ENTRIES) -> Ste
     # it is counts at the end: the last checkpoint of a shard that has ended only gets older.
     end = replace(replica.log, max_age=None).check(newest, now).size
     found: list[LoggedEntry] = []
+    held = 0
     seen = replica.log.size
     while seen < end and (notes := (yield from _history(prefix, seen))):
         for note in notes:
@@ -125,7 +131,8 @@ def catch_up(replica: Replica, now: int | None, most: int = PART_ENTRIES) -> Ste
             entries = yield from _entries(prefix, replica.log.size, checked.size)
             replica, logged = replica.append(checked, entries)
             found.extend(logged)
-            if len(found) >= most and replica.log.size < end:
+            held += sum(map(len, entries))
+            if (len(found) >= most or held >= PART_BYTES) and replica.log.size < end:
                 return Part(replica, found, newest=False)
     # The newest note may be a later cosignature of the same size: it tells how fresh the log is.
     entries = yield from _entries(prefix, replica.log.size, end)
@@ -168,7 +175,14 @@ def _history(prefix: str, size: int) -> Generator[str, bytes, list[bytes]]:
 
 def _entries(prefix: str, old: int, new: int) -> Generator[str, bytes, list[bytes]]:
     entries: list[bytes] = []
+    held = 0
+    if new - old > GAP_ENTRIES:
+        raise WireError("too many entries lie under one checkpoint", rule="log.gap")
     for bundle in bundles_between(old, new):
-        inside = decode_bundle(bundle, (yield prefix + bundle.path))
+        data = yield prefix + bundle.path
+        held += len(data)
+        if held > GAP_BYTES:
+            raise WireError("too much lies under one checkpoint", rule="log.gap")
+        inside = decode_bundle(bundle, data)
         entries.extend(inside[max(0, old - bundle.index * TILE_WIDTH) :])
     return entries

@@ -16,6 +16,7 @@ from glasslock.errors import (
     VerificationError,
     WireError,
 )
+from glasslock.tlog import reader
 from glasslock.tlog.checkpoint import add_signatures, sign_head
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.merkle import leaf_hash, root_of
@@ -206,3 +207,30 @@ def test_a_part_ends_at_the_first_checkpoint_with_enough_behind_it(
     assert newest
     assert [each.entry for each in found] == ENTRIES
     assert times(found) == [NOW - 8] * 2 + [NOW - 7] + [NOW - 5] * 2 + [NOW - 4]
+
+
+@pytest.mark.parametrize(("bound", "most"), [("GAP_ENTRIES", 5), ("GAP_BYTES", 54)])
+def test_no_more_is_held_under_one_checkpoint_than_a_bound(
+    world: World, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    """Of six entries in a bundle of 54 bytes; a history that is hidden makes nobody hold more."""
+    assert len(encode_bundle(ENTRIES)) == 54
+    for history in ({0: None}, {0: []}):
+        monkeypatch.setattr(reader, bound, most)
+        read(world, history, note(world, 5 if bound == "GAP_ENTRIES" else 6))
+        monkeypatch.setattr(reader, bound, most - (bound == "GAP_BYTES"))
+        with pytest.raises(WireError) as raised:
+            read(world, history, note(world, 6))
+        assert raised.value.rule == "log.gap"
+    # With the notes between it is read all the same.
+    notes = [note(world, 3, time=NOW - 9), note(world, 5, time=NOW - 5)]
+    monkeypatch.setattr(reader, bound, {"GAP_ENTRIES": 3, "GAP_BYTES": 54}[bound])
+    replica, _ = read(world, {0: notes, 5: []}, note(world, 6))
+    assert replica.size == 6
+
+
+def test_a_part_ends_where_its_bytes_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "PART_BYTES", 14)
+    notes = [note(world, size) for size in (2, 3, 5, 6)]
+    part = part_of(catch_up(Replica(TrustedLog(world.quorum, ORIGIN)), NOW), {0: notes}, notes[-1])
+    assert (part.replica.size, part.newest) == (2, False)
