@@ -324,9 +324,13 @@ class Office:
         )
 
     def _excerpt(self, origin: str, wanted: Iterable[int]) -> LogExcerpt:
-        checkpoint = self._stored(origin).log.checkpoint
+        replica = self._stored(origin)
+        checkpoint = replica.log.checkpoint
         if checkpoint is None:
             raise StateError("a log was never read", rule="desk.log")
+        # A proof is one of its shard, and a case file has one shard of each log.
+        if replica.shard.base:
+            raise StateError("case files reach over no end of a shard yet", rule="desk.shard")
         entries = [entry for _, _, entry in self.store.entries(origin)]
         return make_excerpt(entries, checkpoint, self.store.notes(origin), wanted)
 
