@@ -14,6 +14,7 @@ from glasslock.orders.authority import Register
 from glasslock.orders.commitment import Facts
 from glasslock.provider.intake import Handed, LoggedCase, NewCase, Served
 from glasslock.runtime.sqlite import Database, Row
+from glasslock.tlog.quorum import QuorumFile
 from glasslock.wire.api import KeptEntry, OrderVerdict
 from glasslock.wire.codec import encode
 from glasslock.wire.digest import digest
@@ -24,7 +25,8 @@ from glasslock.wire.policy import Policy, decode_policy
 from glasslock.wire.record import AuthorityRecord, decode_record, encode_record
 from glasslock.wire.shape import Fields
 
-_CASE: Final = "number, origin, idx, leaf, facts, secret, manifest != X''"
+_CASE: Final = "number, origin, idx, leaf, facts, secret, manifest != X'', disclose_by"
+_HIGHEST: Final = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,24 @@ class Waiting:
     origin: str
     entry: bytes = field(repr=False)
     case: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A logged case by its commitment, with what was said of its date so far.
+
+    ``date`` is in force after ``count`` extensions; ``policy`` is a digest.
+    """
+
+    number: int
+    origin: str
+    index: int
+    policy: bytes
+    issued: bytes = field(repr=False)
+    leaf: OrderLeaf
+    date: int
+    count: int
+    disclosed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +132,14 @@ class Cases:
         """Return one orders log."""
         return next((log for log in self.logs() if log.origin == origin), None)
 
+    def quorum(self, origin: str) -> QuorumFile | None:
+        """Return the quorum file under which a policy served here reads an orders log."""
+        for (document,) in self._db.all("SELECT document FROM policies"):
+            access = decode_policy(document).access
+            if access is not None and access.orders_origin == origin:
+                return QuorumFile.parse(access.quorum)
+        return None
+
     def roots(self) -> list[tuple[int, int, int, bytes]]:
         """Return interval, time, count and root of every closed ingest interval."""
         rows = self._db.all(
@@ -171,7 +199,7 @@ class Cases:
                 encode_leaf(leaf),
                 case.leaf.commitment,
                 # SQLite counts to 2^63: a later date never comes either.
-                min(case.leaf.disclose_by, (1 << 63) - 1),
+                min(case.leaf.disclose_by, _HIGHEST),
                 case.manifest,
                 None if refused is None else refused.rule,
                 None if refused is None else refused.ground,
@@ -254,7 +282,78 @@ class Cases:
         )
         return int(cursor.rowcount) == 1
 
+    # -- extensions ---------------------------------------------------------------------------
+
+    def extendable(self, commitment: bytes) -> Extended | None:
+        """Return an admitted case whose leaf stands in its log, for its date to be moved."""
+        row = self._db.one(
+            "SELECT number, origin, idx, policy, issued, leaf, disclose_by, disclosed,"
+            " (SELECT COUNT(*) FROM extensions WHERE case_number = number AND void = 0)"
+            " FROM cases WHERE commitment = ? AND idx IS NOT NULL AND rule IS NULL",
+            (commitment,),
+        )
+        if row is None:
+            return None
+        number, origin, index, policy, issued, entry, date, disclosed, count = row
+        leaf = _order_leaf(entry)
+        return Extended(number, origin, index, policy, issued, leaf, date, count, bool(disclosed))
+
+    def extended(self, entry: bytes) -> bool:
+        """Say whether this extension was taken before."""
+        return self._db.one("SELECT 1 FROM extensions WHERE entry = ?", (entry,)) is not None
+
+    def extend(self, case: Extended, number: int, date: int, entry: bytes) -> None:
+        """Move the date of a case, and have its log take the extension that does it."""
+        self._db.execute(
+            "INSERT INTO extensions (case_number, number, entry, earlier) VALUES (?, ?, ?, ?)",
+            (case.number, number, entry, case.date),
+        )
+        self._db.execute(
+            "UPDATE cases SET disclose_by = ? WHERE number = ?",
+            (min(date, _HIGHEST), case.number),
+        )
+        self.queue(case.origin, entry)
+
+    def earlier(self, entry: bytes) -> int | None:
+        """Return the date before an extension; None when the entry is none, or did not hold."""
+        row = self._db.one("SELECT earlier FROM extensions WHERE entry = ? AND void = 0", (entry,))
+        return None if row is None else int(row[0])
+
+    def void(self, entry: bytes) -> None:
+        """Undo an extension, and those that came after it: the date is what it was before."""
+        row = self._db.one(
+            "SELECT case_number, number, earlier FROM extensions WHERE entry = ?", (entry,)
+        )
+        if row is None:
+            return
+        self._db.execute(
+            "UPDATE extensions SET void = 1 WHERE case_number = ? AND number >= ?", row[:2]
+        )
+        self._db.execute("UPDATE cases SET disclose_by = ? WHERE number = ?", (row[2], row[0]))
+
     # -- counts -------------------------------------------------------------------------------
+
+    def period(self, origin: str) -> tuple[int, int] | None:
+        """Return the period of a log that is being counted, and where the counts before ended."""
+        row = self._db.one("SELECT period, ended FROM counted WHERE origin = ?", (origin,))
+        return None if row is None else (row[0], row[1])
+
+    def count_from(self, origin: str, period: int, ended: int) -> None:
+        """Begin to count a period, with what stands in the log from index ``ended``."""
+        self._db.execute("INSERT OR REPLACE INTO counted VALUES (?, ?, ?)", (origin, period, ended))
+
+    def told(self, origin: str, first: int) -> list[tuple[int, bytes]]:
+        """Return index and entry of all that was handed to a log and stands from ``first`` on."""
+        rows = self._db.all(
+            "SELECT idx, entry FROM log_queue WHERE origin = ? AND idx >= ? ORDER BY idx",
+            (origin, first),
+        )
+        return [(index, entry) for index, entry in rows]
+
+    def class_at(self, origin: str, index: int) -> str | None:
+        """Return the class of authority of the order whose leaf stands at ``index``."""
+        row = self._db.one("SELECT leaf FROM cases WHERE origin = ? AND idx = ?", (origin, index))
+        return None if row is None else _order_leaf(row[0]).authority_class
 
     def count_unauthenticated(self, origin: str, day: int) -> None:
         """Count a request that nobody known has signed."""
@@ -293,11 +392,17 @@ class Cases:
 
 
 def _logged_case(row: Row) -> LoggedCase:
-    number, origin, index, entry, data, secret, admitted = row
+    number, origin, index, entry, data, secret, admitted, date = row
+    leaf = _order_leaf(entry)
+    facts = _facts(data)
+    return LoggedCase(number, origin, index, leaf, facts, secret, bool(admitted), date)
+
+
+def _order_leaf(entry: bytes) -> OrderLeaf:
     signed = decode_leaf(entry)
     if not isinstance(signed, SignedLeaf) or not isinstance(signed.leaf, OrderLeaf):
         raise StorageError("a case is damaged", rule="case.leaf")
-    return LoggedCase(number, origin, index, signed.leaf, _facts(data), secret, bool(admitted))
+    return signed.leaf
 
 
 def _facts(data: bytes) -> Facts:

@@ -243,7 +243,7 @@ def check_preview(wanted: RequestPreview, known: Known, now: int) -> tuple[Order
 
 @dataclass(frozen=True, slots=True)
 class LoggedCase:
-    """An order whose leaf stands in the log ``origin`` at ``index``."""
+    """An order whose leaf stands in the log ``origin`` at ``index``; ``date`` is in force."""
 
     number: int
     origin: str
@@ -252,6 +252,7 @@ class LoggedCase:
     facts: Facts
     secret: bytes = field(repr=False)
     admitted: bool
+    date: int
 
     def letters(self) -> dict[str, bytes]:
         """Return the notice to each person whose messages the order reached; none if refused."""
@@ -273,7 +274,7 @@ def check_notice(data: bytes, case: LoggedCase, now: int) -> str:
         WireError: a value in it is malformed.
     """
     opened = check_opening(case.leaf, decode_letter(data).fields)
-    if now < case.leaf.disclose_by:
+    if now < case.date:
         raise Denied("the date of notice has not come", rule="notice.early")
     persons = persons_in(opened)
     if len(persons) != 1:

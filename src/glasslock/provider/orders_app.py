@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from glasslock.errors import Denied, GlasslockError, TransportError
+from glasslock.errors import Denied, GlasslockError, TransportError, VerificationError
 from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
 from glasslock.orders.commitment import disclose
@@ -23,7 +23,9 @@ from glasslock.orders.ledger import sign_leaf
 from glasslock.orders.requests import check_headers
 from glasslock.orders.review import AdmittedOrder, Refusal
 from glasslock.provider.archive import Archive
-from glasslock.provider.cases import Bundle, Cases, OrdersLog, Waiting
+from glasslock.provider.cases import Bundle, Cases, Extended, OrdersLog, Waiting
+from glasslock.provider.counting import close_period, is_over
+from glasslock.provider.extension import Extendable, check_extension, holds
 from glasslock.provider.freezing import Frozen, count_sent, freeze
 from glasslock.provider.ingest import TouchedLine, ingest_root
 from glasslock.provider.intake import (
@@ -42,14 +44,17 @@ from glasslock.provider.intake import (
 from glasslock.provider.lines import Lines
 from glasslock.provider.store import Store
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import HttpClient
+from glasslock.runtime.http import HttpClient, fetch
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply
 from glasslock.runtime.sqlite import Database
 from glasslock.signing import SigningKey
+from glasslock.tlog.follow import TrustedLog
 from glasslock.tlog.quorum import QuorumFile
+from glasslock.tlog.reader import witnessed
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
 from glasslock.wire.leaf import (
+    MAX_LEAF,
     IngestLeaf,
     RefusalLeaf,
     SignedKind,
@@ -57,7 +62,7 @@ from glasslock.wire.leaf import (
     encode_leaf,
 )
 from glasslock.wire.notice import MAX_LETTER, decode_letter
-from glasslock.wire.order import MAX_ORDER
+from glasslock.wire.order import MAX_ORDER, decode_issued_order, decode_order
 from glasslock.wire.policy import Policy
 from glasslock.wire.record import AuthorityRecord
 
@@ -120,6 +125,9 @@ class OrdersApp:
             HttpRoute("POST", api.PREVIEWS, self._post_preview, MAX_ORDER + _SLACK),
             HttpRoute("GET", api.ORDERS + "/{commitment}", self._get_bundle, 0),
             HttpRoute("GET", api.ORDERS + "/{commitment}/evidence", self._get_evidence, 0),
+            HttpRoute(
+                "POST", api.ORDERS + "/{commitment}" + api.EXTENSION, self._post_extension, MAX_LEAF
+            ),
             HttpRoute("POST", api.NOTICES, self._post_notice, MAX_LETTER),
         ]
 
@@ -281,11 +289,65 @@ class OrdersApp:
     async def _asked(self, request: HttpRequest) -> tuple[bytes, Bundle | None]:
         now = self._clock.now()
         key = check_headers(request.headers, request.method, request.path, request.body, now)
-        try:
-            commitment = bytes.fromhex(request.parts["commitment"])
-        except ValueError:
-            raise _no_reader() from None
+        commitment = _commitment(request)
         return key, await self._call(lambda: self._cases.bundle(commitment))
+
+    # -- extensions ---------------------------------------------------------------------------
+
+    async def _post_extension(self, request: HttpRequest) -> Reply:
+        """Take an extension; it proves itself, so whoever has it may hand it in."""
+        entry, commitment = request.body, _commitment(request)
+        case = await self._call(lambda: self._cases.extendable(commitment))
+        if case is None:
+            raise _no_reader()
+        time = await self._witnessed(case.origin, case.index)
+        now = self._clock.now()
+        await self._call(lambda: self._extend(commitment, entry, time, now))
+        await self.flush(case.origin)
+        if await self._call(lambda: self._cases.earlier(entry)) is None:
+            raise VerificationError("the log had it too late", rule="extend.late")
+        return Reply()
+
+    def _extend(self, commitment: bytes, entry: bytes, time: int, now: int) -> None:
+        """Move a case's date and queue the leaf that says so, or refuse; the same again is taken.
+
+        In one transaction with the look at the case: what is being disclosed is not put off.
+        """
+        with self._db.transaction("extend"):
+            case = self._cases.extendable(commitment)
+            if case is None or self._cases.extended(entry):
+                return
+            leaf = check_extension(entry, self._extendable(case, time), now)
+            self._cases.extend(case, leaf.number, leaf.disclose_by, entry)
+
+    def _extendable(self, case: Extended, time: int) -> Extendable:
+        served = self._cases.served(case.policy)
+        if served is None or served.policy.access is None:
+            raise _no_reader()
+        order = decode_order(decode_issued_order(case.issued).document)
+        return Extendable(
+            order,
+            served.register,
+            case.leaf,
+            case.index,
+            time,
+            case.date,
+            case.count,
+            case.disclosed,
+            served.policy.access.limits.granularity_seconds,
+        )
+
+    async def _witnessed(self, origin: str, index: int) -> int:
+        """Ask a log when a quorum first saw its entry at ``index``."""
+        log = await self._call(lambda: self._cases.log(origin))
+        quorum = await self._call(lambda: self._cases.quorum(origin))
+        if log is None or quorum is None:
+            raise _no_reader()
+        http = HttpClient(log.url)
+        try:
+            return await fetch(http, witnessed(TrustedLog(quorum, origin), index))
+        finally:
+            await http.close()
 
     # -- notice -------------------------------------------------------------------------------
 
@@ -337,16 +399,20 @@ class OrdersApp:
     # -- the logs -----------------------------------------------------------------------------
 
     def _close_days(self, now: int) -> None:
-        """Have the counts of days that are over logged, one leaf each."""
-        over = [
-            log for log in self._cases.logs() if self._cases.has_days(log.origin, _day(log, now))
-        ]
-        if not over:
+        """Have what was counted logged: each day that is over, and a period that is."""
+        logs = self._cases.logs()
+        over = [log for log in logs if self._cases.has_days(log.origin, _day(log, now))]
+        counted = [log for log in logs if is_over(self._cases, log.origin, _day(log, now))]
+        if not over and not counted:
             return
         with self._db.transaction("days"):
             for log in over:
                 for day, count in self._cases.take_days(log.origin, _day(log, now)):
                     self._queue(log.origin, UnauthenticatedLeaf(day, count))
+            for log in counted:
+                leaf = close_period(self._cases, log.origin, _day(log, now), self._key.public)
+                if leaf is not None:
+                    self._queue(log.origin, leaf)
 
     async def flush(self, origin: str) -> None:
         """Hand an orders log all that waits for it, one entry after the other.
@@ -368,11 +434,18 @@ class OrdersApp:
     async def _submit(self, http: HttpClient, item: Waiting) -> None:
         body = submit(self._key, item.origin, item.entry).encode()
         index = api.read_body(_added, await http.post(api.LOG_ADD, body)).index
-        await self._call(lambda: self._logged(item, index))
+        earlier = await self._call(lambda: self._cases.earlier(item.entry))
+        late = False
+        if earlier is not None:
+            late = not holds(earlier, await self._witnessed(item.origin, index))
+        await self._call(lambda: self._logged(item, index, late=late))
 
-    def _logged(self, item: Waiting, index: int) -> None:
+    def _logged(self, item: Waiting, index: int, *, late: bool) -> None:
+        """Write down where an entry stands; an extension that came too late holds for nobody."""
         with self._db.transaction("logged"):
             self._cases.logged(item, index)
+            if late:
+                self._cases.void(item.entry)
             refused = None if item.case is None else self._cases.refusal(item.case)
             if refused is not None:
                 self._queue(item.origin, RefusalLeaf(index, None, *refused))
@@ -392,6 +465,13 @@ def _orders_log(policy: Policy) -> OrdersLog | None:
 
 def _day(log: OrdersLog, now: int) -> int:
     return now // log.day_seconds
+
+
+def _commitment(request: HttpRequest) -> bytes:
+    try:
+        return bytes.fromhex(request.parts["commitment"])
+    except ValueError:
+        raise _no_reader() from None
 
 
 def _no_reader() -> Denied:

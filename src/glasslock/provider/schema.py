@@ -176,4 +176,15 @@ MIGRATIONS: Final = (
     ALTER TABLE devices ADD COLUMN approver_key BLOB;
     ALTER TABLE devices ADD COLUMN approval BLOB;
     """,
+    # ``disclose_by`` of a case is the date in force, ``earlier`` the one before an extension.
+    """
+    CREATE TABLE extensions (
+        case_number INTEGER NOT NULL, number INTEGER NOT NULL, entry BLOB NOT NULL UNIQUE,
+        earlier INTEGER NOT NULL, void INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (case_number, number)
+    ) STRICT;
+    CREATE TABLE counted (
+        origin TEXT PRIMARY KEY, period INTEGER NOT NULL, ended INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

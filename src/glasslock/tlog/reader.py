@@ -30,7 +30,7 @@ from glasslock.errors import (
     WireError,
 )
 from glasslock.tlog.checkpoint import read_head
-from glasslock.tlog.follow import Replica
+from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.note import MAX_NOTE
 from glasslock.tlog.proof import LoggedEntry
 from glasslock.tlog.tile import TILE_WIDTH, Bundle, decode_bundle
@@ -153,6 +153,28 @@ def _newest(replica: Replica) -> Generator[str, bytes, bytes]:
             raise
         raise TransportError("a log has ended and goes on nowhere", rule="log.successor") from None
     return newest
+
+
+def witnessed(log: TrustedLog, index: int) -> Generator[str, bytes, int]:
+    """Return when a quorum first saw the entry at ``index``: the time that every reader gives it.
+
+    That the entry stands there is for the caller to know.
+
+    Raises:
+        QuorumNotMet: no quorum has signed that far, or the log has no history.
+        VerificationError, WireError: as ``catch_up``.
+    """
+    seen = index
+    while notes := (yield from _history(seen)):
+        for note in notes:
+            seen, before = read_head(note)[1].size, seen
+            if seen <= before:
+                raise LogInconsistent("a history goes forward only", rule="log.history")
+            try:
+                return log.check(note, None).median_time
+            except (QuorumNotMet, BadSignature) as error:
+                _pass_over(error)
+    raise QuorumNotMet("no quorum has seen this entry", rule="log.unseen")
 
 
 def _pass_over(error: QuorumNotMet | BadSignature) -> None:

@@ -28,6 +28,8 @@ STREAM: Final = "/v1/stream"
 DEVICES: Final = "/v1/devices"
 POLICIES: Final = "/v1/policies"
 ORDERS: Final = "/v1/orders"
+# Below an order's commitment: a signed leaf ``extend``; answered, with nothing, when it is logged.
+EXTENSION: Final = "/extension"
 PREVIEWS: Final = "/v1/previews"
 NOTICES: Final = "/v1/notices"
 HEALTH: Final = "/v1/health"

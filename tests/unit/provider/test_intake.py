@@ -64,7 +64,16 @@ def manifest(what: Order) -> Manifest:
 
 def logged(memory: Memory, what: Order) -> LoggedCase:
     case = open_case(judged(memory, what), manifest(what))
-    return LoggedCase(1, "log/orders", 7, case.leaf, case.facts, SECRET, case.refusal is None)
+    return LoggedCase(
+        1,
+        "log/orders",
+        7,
+        case.leaf,
+        case.facts,
+        SECRET,
+        case.refusal is None,
+        case.leaf.disclose_by,
+    )
 
 
 def test_an_order_is_admitted_with_its_manifest() -> None:
@@ -110,7 +119,10 @@ def test_a_refused_order_can_be_committed_to_and_disclosed_and_reaches_nobody() 
     facts = check_disclosure(case.leaf, disclose(7, case.facts, SECRET).fields)
     assert (facts["manifest"], facts["countersigner"]) == (NO_MANIFEST, None)
     assert not any(label.startswith("person") for label, _ in case.facts.fields)
-    assert LoggedCase(1, "o", 7, case.leaf, case.facts, SECRET, admitted=False).letters() == {}
+    assert (
+        LoggedCase(1, "o", 7, case.leaf, case.facts, SECRET, admitted=False, date=NOW).letters()
+        == {}
+    )
 
 
 def test_an_authentic_order_is_reviewed_and_not_declared() -> None:
