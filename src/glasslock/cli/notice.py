@@ -86,6 +86,9 @@ def _print_standing(standing: Standing) -> None:
     if due:
         places = ", ".join(map(str, standing.overdue))
         output.data(f"  OVERDUE, and nobody says whose: orders {places}")
+    if standing.put_off:
+        places = ", ".join(map(str, standing.put_off))
+        output.data(f"  put off by their authorities: orders {places}")
     if not told and not due:
         output.data(f"  no opening concerning you is told or overdue up to {date}")
     if len(standing.disclosed) > told:
@@ -154,6 +157,8 @@ def _print(notice: Notice, *, as_json: bool) -> None:
         "offence": notice.offence,
         "issued": _date(notice.issued),
         "valid until": _date(notice.expires),
+        "to be told by": _date(notice.disclose_by),
+        **_put_off(notice),
         "order": f"{notice.index} of {notice.origin}",
         "to contest": notice.contest,
     }
@@ -161,6 +166,13 @@ def _print(notice: Notice, *, as_json: bool) -> None:
         slots = ", ".join(f"{first} to {last}" for first, last in reached.spans)
         facts[f"in {reached.group_id.hex()}"] = f"slots {slots}"
     output.table([{"fact": name, "value": value} for name, value in facts.items()])
+
+
+def _put_off(notice: Notice) -> dict[str, str]:
+    return {
+        f"put off, time {number}": f"until {_date(each.until)}: {each.ground}"
+        for number, each in enumerate(notice.put_off, start=1)
+    }
 
 
 def _date(seconds: int) -> str:

@@ -19,6 +19,7 @@ from glasslock.casefile.package import MAX_PACKAGE, decode_package
 from glasslock.casefile.sealed import add_report
 from glasslock.cli import output
 from glasslock.cli.keyfiles import new_passphrase
+from glasslock.cli.orderdates import CaseId, Config, IssuingKey, add_commands
 from glasslock.cli.orderforms import (
     FOREVER,
     lines_of,
@@ -55,10 +56,7 @@ from glasslock.wire.record import (
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-Config = Annotated[Path, typer.Argument(help="the desk's TOML file")]
-CaseId = Annotated[str, typer.Argument(help="a case's id, as `order list` shows it")]
 AsJson = Annotated[bool, typer.Option("--json", help="as JSON")]
-IssuingKey = Annotated[Path, typer.Option("--key", help="the issuing authority's key file")]
 
 _SETTINGS: Final = """\
 data = "./desk"                     # folder for cases; only this user may read it
@@ -385,7 +383,7 @@ def notify(config: Config, case: CaseId) -> None:
     async def work(office: Office) -> None:
         await office.follow()
         found = office.store.case(case)
-        if office.ledger.time < found.order.disclose_by:
+        if office.ledger.time < office.date(found):
             raise Denied("the notice is not due yet", rule="case.notice")
         await office.notify(found)
         output.talk(f"notice of case {found.id} is given")
@@ -425,12 +423,13 @@ def list_(config: Config, *, json: AsJson = False) -> None:
     """List the cases of this desk."""
 
     async def work(office: Office) -> None:
+        office.recall()
         rows = [
             {
                 "case": each.id,
                 "state": str(each.state),
                 "reference": each.order.reference,
-                "notice_due": shown(each.order.disclose_by),
+                "notice_due": shown(office.date(each)),
             }
             for each in office.store.cases()
         ]
@@ -458,6 +457,9 @@ def _work(config: Path, work: Callable[[Office], Awaitable[None]]) -> None:
         output.run(run)
     finally:
         office.close()
+
+
+add_commands(app, _work)
 
 
 def _warn(office: Office, case: Case, role: str, key: SigningKey) -> None:

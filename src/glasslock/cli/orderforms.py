@@ -47,7 +47,9 @@ def status_of(office: Office, case: Case) -> dict[str, Any]:
         "ground": None if verdict is None else verdict.ground,
         "hold": case.order.hold,
         "expires": case.order.expires,
-        "disclose_by": case.order.disclose_by,
+        "disclose_by": office.date(case),
+        "extensions": 0 if record is None else len(office.ledger.extensions(record)),
+        "over": office.is_over(case),
         "classes": [] if access is None else [asdict(each) for each in classes_of(seats, access)],
         "seats": [asdict(each) for each in seats],
         "opened": None

@@ -273,13 +273,16 @@ class Client:
         kept = [each for each in self._store.letters.all() if each.state == "verified"]
         if not kept:
             return []
-        from glasslock.client.notices import read_notice  # noqa: PLC0415 - as in ``noticing``
+        from glasslock.client import notices  # noqa: PLC0415 - as in ``noticing``
 
-        known = self._session.policies.known
+        policies = self._session.policies
         found = []
         for letter in kept:
-            notice = read_notice(letter.data, letter.number)
-            found.append(notice.logged_by(known[notice.policy].provider_key))
+            notice = notices.read_notice(letter.data, letter.number)
+            parties = notices.registered(policies.books.get(notice.policy))
+            ledger = notices.replay(self._store.letters.entries(notice.policy), parties)
+            notice = notice.logged_by(policies.known[notice.policy].provider_key)
+            found.append(notices.put_off(notice, ledger))
         return found
 
     def letter(self, number: int) -> bytes:

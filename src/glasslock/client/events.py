@@ -105,10 +105,20 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """A notice was put off until ``until`` (unix seconds), on this ground."""
+
+    until: int
+    ground: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What a verified letter says of an order; times are unix seconds.
 
     ``origin`` and ``index`` say where its leaf stands, ``provider`` whose key logged it.
+    ``disclose_by`` is the date that the order had at first; the log shows each time that it was
+    put off.
     """
 
     number: int
@@ -129,6 +139,7 @@ class Notice:
     disclose_by: int
     contest: str
     conversations: tuple[Reached, ...]
+    put_off: tuple[PutOff, ...] = ()
 
     def numbered(self, number: int) -> Notice:
         """Return the same under the number it has on this device."""
@@ -144,8 +155,9 @@ class Standing:
     """What an orders log shows to a person who asks about herself; times are unix seconds.
 
     The log was read whole to ``size`` entries, which a quorum saw at ``time``: ``checkpoint`` is
-    their signed word. ``disclosed`` and ``overdue`` are orders by the index of their leaf,
-    ``letters`` those of them of which a letter to this person was verified.
+    their signed word. ``disclosed`` and ``overdue`` are orders by the index of their leaf, as are
+    those whose notice was ``put_off``, ``letters`` those of them of which a letter to this person
+    was verified.
     """
 
     policy: bytes
@@ -157,6 +169,7 @@ class Standing:
     overdue: tuple[int, ...]
     letters: tuple[int, ...]
     checkpoint: bytes = field(repr=False)
+    put_off: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,24 @@ letter to judge, so a device whose conversations have no access path never loads
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
-from glasslock.client.events import Notice, Reached, Standing
+from glasslock.client.events import Notice, PutOff, Reached, Standing
 from glasslock.errors import StateError, VerificationError
+from glasslock.orders.authority import Registers
 from glasslock.orders.commitment import check_disclosure, persons_in
+from glasslock.orders.extension import Parties, anybody, nobody
 from glasslock.orders.ledger import Ledger
+from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.checkpoint import VerifiedCheckpoint
 from glasslock.wire.codec import Value, decode
+from glasslock.wire.leaf import ExtendLeaf
 from glasslock.wire.notice import Field, Letter, decode_letter
 from glasslock.wire.policy import Policy
 from glasslock.wire.record import MAGIC
 
-_KINDS: Final = (MAGIC + b"order\n", MAGIC + b"disclosure\n")
+_KINDS: Final = (MAGIC + b"order\n", MAGIC + b"disclosure\n", MAGIC + b"extend\n")
 
 
 class NoticePending(StateError):
@@ -33,9 +38,21 @@ def concerns_letters(entry: bytes) -> bool:
     return entry.startswith(_KINDS)
 
 
-def replay(entries: Iterable[tuple[int, int, bytes]]) -> Ledger:
-    """Return what entries of an orders log (index, witnessed time, bytes) say."""
-    ledger = Ledger()
+def registered(book: PolicyBook | None) -> Parties:
+    """Return who may put off notices by a policy log as it was read; nobody if it never was."""
+    if book is None:
+        return nobody
+    policies = (logged.record.signed.policy for logged in book.policies.values())
+    records = (logged.record for logged in book.authorities)
+    return Registers().at(book.size, policies, records).may_extend
+
+
+def replay(entries: Iterable[tuple[int, int, bytes]], parties: Parties = anybody) -> Ledger:
+    """Return what entries of an orders log (index, witnessed time, bytes) say.
+
+    ``parties`` may put off notices: anybody, for a reader who has no policy log.
+    """
+    ledger = Ledger(parties)
     for index, time, entry in entries:
         ledger.add(entry, index, time)
     return ledger
@@ -57,6 +74,7 @@ def standing(
         tuple(each.index for each in orders if ledger.overdue(each)),
         tuple(sorted(each.index for each in letters if each.policy == policy.digest)),
         checkpoint.note,
+        tuple(each.index for each in orders if ledger.extensions(each)),
     )
 
 
@@ -114,7 +132,15 @@ def verify_letter(data: bytes, origin: str, ledger: Ledger, size: int) -> Notice
         raise VerificationError("leaf and letter name other dates", rule="notice.dates")
     if record.disclosed is None:
         raise NoticePending("the order is not disclosed yet", rule="notice.undisclosed")
-    return notice
+    return put_off(notice, ledger)
+
+
+def put_off(notice: Notice, ledger: Ledger) -> Notice:
+    """Return a notice with each time that it was put off, as the log shows it."""
+    record = ledger.orders.get(notice.index)
+    held = [] if record is None else [said.leaf for said in ledger.extensions(record)]
+    found = [PutOff(e.disclose_by, e.ground) for e in held if isinstance(e, ExtendLeaf)]
+    return replace(notice, put_off=tuple(found))
 
 
 def read_notice(data: bytes, number: int = 0, provider: bytes = b"") -> Notice:

@@ -13,6 +13,7 @@ from glasslock.client.letters import KeptLetter, Letters
 from glasslock.errors import GlasslockError, TransportError, VerificationError, WireError
 from glasslock.runtime.clock import Clock
 from glasslock.runtime.http import HttpClient, fetch_parts
+from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import QuorumFile
 from glasslock.tlog.reader import catch_up
@@ -32,13 +33,18 @@ class Noticing:
         account: str,
         clock: Clock,
         policies: Callable[[], Mapping[bytes, Policy]],
+        book: Callable[[bytes], PolicyBook | None],
         store: Callable[[Effects], Awaitable[None]],
     ) -> None:
-        """Take over; nothing runs before ``run``."""
+        """Take over; nothing runs before ``run``.
+
+        ``book`` gives what was read of the log of a policy, by the policy's digest.
+        """
         self._letters = letters
         self._account = account
         self._clock = clock
         self._policies = policies
+        self._book = book
         self._store = store
         self._new = asyncio.Event()
         self._judging = asyncio.Lock()
@@ -81,7 +87,9 @@ class Noticing:
                 continue
             async with self._judging:
                 replica = await self._read(policy, notices.concerns_letters)
-            ledger = notices.replay(self._letters.entries(policy.digest))
+            ledger = notices.replay(
+                self._letters.entries(policy.digest), notices.registered(self._book(policy.digest))
+            )
             if replica.log.checkpoint is not None:
                 found.append(notices.standing(policy, replica.log.checkpoint, ledger, letters))
         return found
@@ -104,7 +112,9 @@ class Noticing:
 
         policy = notices.policy_of(decode_letter(letter.data), self._policies())
         replica = await self._read(policy, notices.concerns_letters)
-        ledger = notices.replay(self._letters.entries(policy.digest))
+        ledger = notices.replay(
+            self._letters.entries(policy.digest), notices.registered(self._book(policy.digest))
+        )
         found = notices.verify_for(letter.data, self._account, policy, ledger, replica.size)
         told = NoticeReceived(b"", found.numbered(letter.number))
         state = LetterState(letter.number, "verified", "")

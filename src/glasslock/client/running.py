@@ -22,6 +22,7 @@ from glasslock.mls import Device
 from glasslock.runtime.clock import Clock
 from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.stream import ClientStream
+from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import QuorumFile
 from glasslock.tlog.reader import Part, catch_up
@@ -78,8 +79,13 @@ class Running:
             self.device.account,
             clock,
             lambda: self.session.policies.known,
+            self._book,
             self._step,
         )
+
+    def _book(self, policy: bytes) -> PolicyBook | None:
+        """Return what was read of the log of a policy."""
+        return self.session.policies.books.get(policy)
 
     @property
     def session(self) -> Session:

@@ -7,6 +7,7 @@ from typing import Final
 from glasslock.casefile.releases import accept_release
 from glasslock.desk.casework import Case, lapses, received, takes_releases
 from glasslock.desk.config import DeskConfig
+from glasslock.desk.extending import hand_on
 from glasslock.desk.running import Office
 from glasslock.desk.tracking import ClassStatus, classes_of, seats_of
 from glasslock.errors import Denied, GlasslockError
@@ -60,10 +61,10 @@ class Desk:
         """Take a release of an order that is known here; stored before it is answered."""
         claimed = decode_release(request.body)
         case = self.office.store.case_of(claimed.order)
-        if case is None or not takes_releases(case.state):
-            raise Denied("this desk waits for no release of this order", rule="desk.order")
         # A command may have read on in the logs since this daemon did.
         self.office.recall()
+        if case is None or not takes_releases(case.state) or self.office.is_over(case):
+            raise Denied("this desk waits for no release of this order", rule="desk.order")
         release = accept_release(request.body, case.order.digest, self._access())
         known = self.office.store.releases(case.order.digest)
         mine = [digest for seat, digest, _ in known if seat == release.seat]
@@ -80,6 +81,7 @@ class Desk:
         office, record = self.office, self.office.record(case)
         released = [seat for seat, _, _ in office.store.releases(case.order.digest)]
         time = office.ledger.time
+        await hand_on(office, case)
         if lapses(case, released, office.policy, time):
             office.store.put_state(case, State.LAPSED)
         elif record is None or case.verdict is None or not case.verdict.admitted:
@@ -89,7 +91,7 @@ class Desk:
                 office.store.put_state(case, State.CLOSED)
         elif case.noticed and State.NOTICED in NEXT[case.state]:
             office.store.put_state(case, State.NOTICED)
-        elif not case.noticed and time >= record.leaf.disclose_by:
+        elif not case.noticed and time >= office.date(case):
             await office.notify(case)
 
     def _access(self) -> Access:

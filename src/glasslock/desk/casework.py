@@ -111,6 +111,22 @@ class Case:
         return self.verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A new date for a case's notice, on its way: drafted, countersigned, signed (``entry``).
+
+    ``taken``: the provider has answered, so that nobody needs to tell it again.
+    """
+
+    number: int
+    disclose_by: int
+    ground: str
+    countersigner: bytes | None = None
+    countersignature: bytes | None = None
+    entry: bytes | None = None
+    taken: bool = False
+
+
 def case_id(order: Order) -> str:
     """Return the name of an order's case: the beginning of its digest."""
     return order.digest.hex()[:ID_LENGTH]

@@ -36,7 +36,7 @@ from glasslock.errors import (
     TransportError,
     VerificationError,
 )
-from glasslock.orders.authority import Register
+from glasslock.orders.authority import Register, Registers
 from glasslock.orders.commitment import Facts, disclose, letter_to
 from glasslock.orders.ledger import Ledger, OrderRecord, sign_leaf
 from glasslock.orders.lifecycle import NEXT, State, advance
@@ -48,7 +48,7 @@ from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.keys import load_or_create_seed, new_seed
 from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.sealing.book import PolicyBook
-from glasslock.signing import SigningKey
+from glasslock.signing import Signer, SigningKey
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.proof import LoggedEntry
 from glasslock.tlog.quorum import MAX_FILE, QuorumFile
@@ -83,7 +83,8 @@ class Office:
         self.key = SigningKey.from_seed(load_or_create_seed(folder / "desk.key"))
         write_atomic(folder / "desk.pub", self.key.public.hex().encode() + b"\n", 0o644)
         self.book = PolicyBook()
-        self.ledger = Ledger()
+        self.ledger = Ledger(self._may_extend)
+        self._registers = Registers()
         self._quorum = _quorum(config.quorum)
         self._policy = _digest(config.policy)
         self._replicas: dict[str, Replica] = {}
@@ -165,6 +166,29 @@ class Office:
         index = None if case.verdict is None else case.verdict.index
         return None if index is None else self.ledger.orders.get(index)
 
+    def _may_extend(self, issuing: bytes, countersigner: bytes, time: int) -> bool:
+        policies = (logged.record.signed.policy for logged in self.book.policies.values())
+        records = (logged.record for logged in self.book.authorities)
+        known = self._registers.at(self.book.size, policies, records)
+        return known.may_extend(issuing, countersigner, time)
+
+    def date(self, case: Case) -> int:
+        """Return the date of a case's notice, extensions by its own two bodies counted."""
+        record = self.record(case)
+        if record is None or not self.ledger.extensions(record):
+            return case.order.disclose_by
+        return self.ledger.date(record, self.logs.register.parties(case.order))
+
+    def is_over(self, case: Case) -> bool:
+        """Say whether the log has the word of the order's authority that it is over."""
+        record = self.record(case)
+        if record is None or record.closed() is None:
+            return False
+        return any(
+            each.digest == case.order.authority and record.closed(each.key) is not None
+            for each in self.logs.register.all()
+        )
+
     # -- an order on its way ------------------------------------------------------------------
 
     async def draft(self, request: Request) -> Case:
@@ -181,7 +205,7 @@ class Office:
         now = self.clock.now()
         signature = key.sign(Label.SIGN_PREVIEW, preview_content(case.document, now))
         body = msgspec.msgpack.encode(api.RequestPreview(case.document, now, signature))
-        found = _decoded(await self._post(api.PREVIEWS, body), api.Preview)
+        found = _decoded(await self.post(api.PREVIEWS, body), api.Preview)
         counts = msgspec.json.encode(found).decode()
         state = State.PREVIEWED if State.PREVIEWED in NEXT[case.state] else case.state
         self.store.put_counts(case, counts, state, now)
@@ -200,7 +224,7 @@ class Office:
         signature = key.sign(Label.SIGN_COUNTERSIGN, content)
         self.store.put_countersignature(case, signature, state, self.clock.now())
 
-    def is_named(self, case: Case, role: str, key: SigningKey) -> bool:
+    def is_named(self, case: Case, role: str, key: Signer) -> bool:
         """Say whether ``key`` is that of the authority which the order names for ``role``."""
         named = {ISSUING: case.order.authority, COUNTERSIGNER: case.order.countersigner}[role]
         try:
@@ -220,7 +244,7 @@ class Office:
             return case.verdict
         issued = case.issued
         body = msgspec.msgpack.encode(api.SubmitOrder(issued.encode(), case.secret))
-        answer = _decoded(await self._post(api.ORDERS, body), api.OrderVerdict)
+        answer = _decoded(await self.post(api.ORDERS, body), api.OrderVerdict)
         verdict = Verdict(
             answer.admitted,
             answer.index,
@@ -284,8 +308,11 @@ class Office:
 
         Raises:
             Conflict: a release came meanwhile: try again.
+            Denied: the order is over.
             VerificationError: the case file would not hold before a stranger.
         """
+        if self.is_over(case):
+            raise Denied("the order is over: nothing more is opened", rule="case.over")
         named = case.order.digest
         links = self.store.custody(named)
         came = {link.subject for link in links if link.what == Step.RELEASE}
@@ -396,7 +423,7 @@ class Office:
             await self.add(origin, encode_leaf(leaf))
         for account in case.order.accounts:
             letter = letter_to(account, origin, record.index, facts, case.secret)
-            await self._post(api.NOTICES, letter.encode())
+            await self.post(api.NOTICES, letter.encode())
         state = State.NOTICED if State.NOTICED in NEXT[case.state] else case.state
         self.store.put_state(case, state, noticed=True)
 
@@ -418,7 +445,8 @@ class Office:
         finally:
             await http.close()
 
-    async def _post(self, path: str, body: bytes) -> bytes:
+    async def post(self, path: str, body: bytes) -> bytes:
+        """Post to the provider; raises what it answers, or ``TransportError``."""
         http = HttpClient(self.config.provider)
         try:
             return await http.post(path, body)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from glasslock.casefile.custody import Link, Step
-from glasslock.desk.casework import ID_LENGTH, Case, Verdict
+from glasslock.desk.casework import ID_LENGTH, Case, Extension, Verdict
 from glasslock.errors import Conflict, StateError
 from glasslock.orders.lifecycle import State
 from glasslock.runtime.sqlite import Database, WritePoint, no_point
@@ -65,6 +65,13 @@ _MIGRATIONS: Final = (
         release FROM releases;
     DELETE FROM log_entries;
     DELETE FROM log_state;
+    """,
+    """
+    CREATE TABLE extensions (
+        digest BLOB NOT NULL REFERENCES cases, number INTEGER NOT NULL,
+        disclose_by INTEGER NOT NULL, ground TEXT NOT NULL, countersigner BLOB,
+        countersignature BLOB, entry BLOB, taken INTEGER NOT NULL, PRIMARY KEY (digest, number)
+    ) STRICT;
     """,
 )
 _CASE: Final = (
@@ -229,6 +236,47 @@ class Store:
         )
         if changed.rowcount != 1:
             raise Conflict("the case has moved on meanwhile: try again", rule="case.moved")
+
+    # -- extensions ---------------------------------------------------------------------------
+
+    def extension(self, case: Case) -> Extension | None:
+        """Return the newest extension of a case, as far as it has come."""
+        row = self.db.one(
+            "SELECT number, disclose_by, ground, countersigner, countersignature, entry, taken"
+            " FROM extensions WHERE digest = ? ORDER BY number DESC LIMIT 1",
+            (case.order.digest,),
+        )
+        if row is None:
+            return None
+        number, date, ground, countersigner, countersignature, entry, taken = row
+        return Extension(number, date, ground, countersigner, countersignature, entry, taken == 1)
+
+    def put_extension(self, case: Case, extension: Extension) -> None:
+        """Keep an extension; one of the same number that was signed by both stays.
+
+        Raises:
+            Conflict: it is another one than this.
+        """
+        with self.db.transaction("extension"):
+            row = self.db.one(
+                "SELECT entry FROM extensions WHERE digest = ? AND number = ?",
+                (case.order.digest, extension.number),
+            )
+            if row is not None and row[0] is not None and row[0] != extension.entry:
+                raise Conflict("an extension of this number is signed", rule="extend.signed")
+            self.db.execute(
+                "INSERT OR REPLACE INTO extensions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    case.order.digest,
+                    extension.number,
+                    extension.disclose_by,
+                    extension.ground,
+                    extension.countersigner,
+                    extension.countersignature,
+                    extension.entry,
+                    int(extension.taken),
+                ),
+            )
 
     # -- releases -----------------------------------------------------------------------------
 

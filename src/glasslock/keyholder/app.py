@@ -133,7 +133,7 @@ def agree(office: Office, agreed: str, under_duress: str) -> ContactKey:
 def _unanswered(office: Office) -> list[tuple[OrderRecord, LoggedOrder]]:
     seated = _seated(office)
     answers, found = office.store.answers(), []
-    for record, step in watch.steps(office.ledger, seated, office.cases):
+    for record, step in watch.steps(office.ledger, seated, office.cases, office.date):
         if step is not watch.Step.JUDGE or record.index in answers:
             continue
         facts = office.facts(seated, record, office.cases[record.index])

@@ -34,6 +34,7 @@ RULES: Final[dict[str, str]] = {
     "release.budget": "the authority has had all the releases that the policy allows in a period",
     "release.overdue": "the authority has an order whose notice is overdue",
     "release.person": "the keyholder's person has refused",
+    "release.closed": "the issuing authority has said that the order is over",
     "release.empty": "nothing that the order names was stored",
     "release.destroyed": "the period keys that the order needs are destroyed",
     "release.unreadable": "no share of what the order names can be read",
@@ -90,6 +91,11 @@ def refuse(rule: str, ground: str = "") -> Refusal:
     return Refusal(rule, ground or RULES[rule])
 
 
+def is_over(record: OrderRecord, issuing: bytes) -> bool:
+    """Say whether the authority of the key ``issuing`` has called its order over."""
+    return record.closed(issuing) is not None
+
+
 def register_of(seated: Seated, book: PolicyBook) -> Register:
     """Return who may act under the policy, as its log says."""
     return Register(seated.policy, [each.record for each in book.authorities])
@@ -119,6 +125,7 @@ def check(
         return admitted
     try:
         _committed(seated, record, admitted, manifest.digest, bundle.secret)
+        _not_over(record, admitted)
         checked = _fits(seated, logs, record, admitted, manifest)
     except GlasslockError as error:
         return Refusal(error.rule or error.slug, str(error))
@@ -145,6 +152,12 @@ def _committed(
     except VerificationError:
         rule = "release.commitment"
         raise VerificationError(RULES[rule], rule=rule) from None
+
+
+def _not_over(record: OrderRecord, admitted: AdmittedOrder) -> None:
+    if is_over(record, admitted.issuing.key):
+        rule = "release.closed"
+        raise VerificationError(RULES[rule], rule=rule)
 
 
 def _fits(

@@ -13,7 +13,7 @@ from glasslock.keyholder.check import register_of
 from glasslock.keyholder.seat import Seated
 from glasslock.keyholder.watch import Bundle
 from glasslock.orders.commitment import Facts, check_leaf, disclose, letter_to
-from glasslock.orders.ledger import OrderRecord
+from glasslock.orders.ledger import Ledger, OrderRecord
 from glasslock.orders.review import Refusal, review
 from glasslock.sealing.book import PolicyBook
 from glasslock.wire.leaf import encode_leaf
@@ -56,6 +56,22 @@ def make_notice(
     return Notice(encode_leaf(disclose(record.index, facts, bundle.secret)), letters)
 
 
+def date_of(
+    seated: Seated, book: PolicyBook, ledger: Ledger, record: OrderRecord, bundle: Bundle
+) -> int:
+    """Return the date by which an order is disclosed: extended by nobody but whom it names.
+
+    The bundle is only read: a false one opens nothing on any date.
+    """
+    if not ledger.extensions(record):
+        return record.leaf.disclose_by
+    try:
+        order = decode_order(decode_issued_order(bundle.issued).document)
+    except WireError:
+        return record.leaf.disclose_by
+    return ledger.date(record, register_of(seated, book).parties(order))
+
+
 def about(bundle: Bundle, book: PolicyBook, seated: Seated) -> tuple[bytes, str]:
     """Return digest and issuing authority of the order in a bundle, as far as they can be read.
 
@@ -67,6 +83,12 @@ def about(bundle: Bundle, book: PolicyBook, seated: Seated) -> tuple[bytes, str]
     except WireError:
         return b"", ""
     return order.digest, name_of(order.authority, book, seated)
+
+
+def key_of(authority: bytes, book: PolicyBook, seated: Seated) -> bytes | None:
+    """Return the key of an authority by its record's digest, or None."""
+    found = register_of(seated, book).all()
+    return next((each.key for each in found if each.digest == authority), None)
 
 
 def name_of(authority: bytes, book: PolicyBook, seated: Seated) -> str:

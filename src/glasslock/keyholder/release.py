@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from glasslock.errors import ConfigError, GlasslockError, TransportError
 from glasslock.keyholder.check import LoggedOrder, Logs, Reason, Wait, check, refuse
+from glasslock.keyholder.notice import date_of
 from glasslock.keyholder.period import OwnKey
 from glasslock.keyholder.seat import Seated
 from glasslock.keyholder.watch import Case, intents
@@ -138,7 +139,8 @@ def _not_overdue(facts: Facts, logged: LoggedOrder) -> Refusal | None:
         record = ledger.orders.get(index)
         if record is None or case.authority != logged.admitted.issuing.name:
             continue
-        if ledger.overdue(record) and record.leaf.disclose_by + slack < ledger.time:
+        date = date_of(facts.seated, facts.logs.book, ledger, record, case.bundle)
+        if record.disclosed is None and date + slack < ledger.time:
             return refuse("release.overdue")
     return None
 

@@ -17,12 +17,13 @@ import msgspec
 
 from glasslock.errors import Denied, GlasslockError, StateError
 from glasslock.keyholder import notice, period, release, watch
-from glasslock.keyholder.check import Logs
+from glasslock.keyholder.check import Logs, is_over
 from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
 from glasslock.keyholder.release import Facts, Plan, Verdict
 from glasslock.keyholder.seat import Seated
 from glasslock.keyholder.store import Outgoing, Read, Store
 from glasslock.keyholder.watch import Announced, Bundle, Case, Step
+from glasslock.orders.authority import Registers
 from glasslock.orders.ledger import Ledger, OrderRecord
 from glasslock.orders.requests import signed_headers
 from glasslock.orders.review import Refusal
@@ -73,7 +74,8 @@ class Office:
         self.config, self.key, self.store, self.clock = config, key, store, clock
         self.quorum = pinned_quorum(config)
         self.policy = policy_digest(config)
-        self.book, self.ledger = PolicyBook(), Ledger()
+        self.book, self.ledger = PolicyBook(), Ledger(self._may_extend)
+        self._registers = Registers()
         self.policy_log = self._follow(config.policy_origin, self.book)
         self.orders_log = self._follow(config.orders_origin, self.ledger)
         self.keys, self.coins = store.keys(), store.coins()
@@ -104,6 +106,19 @@ class Office:
         if logged is None:
             return None
         return Seated.of(logged.record.signed.policy, self.config.name, self.key)
+
+    def _may_extend(self, issuing: bytes, countersigner: bytes, time: int) -> bool:
+        policies = (logged.record.signed.policy for logged in self.book.policies.values())
+        records = (logged.record for logged in self.book.authorities)
+        known = self._registers.at(self.book.size, policies, records)
+        return known.may_extend(issuing, countersigner, time)
+
+    def date(self, record: OrderRecord, case: Case) -> int:
+        """Return the date of an order's disclosure, with the extensions that count."""
+        seated = self.seated
+        if seated is None:
+            return record.leaf.disclose_by
+        return notice.date_of(seated, self.book, self.ledger, record, case.bundle)
 
     def facts(self, seated: Seated, record: OrderRecord, case: Case) -> Facts:
         """Return what a decision on an order rests on now."""
@@ -266,7 +281,7 @@ class Keyholder(Office):
         seated = self.seated
         if seated is None:
             return
-        for record, step in list(watch.steps(self.ledger, seated, self.cases)):
+        for record, step in list(watch.steps(self.ledger, seated, self.cases, self.date)):
             now = self.clock.now()
             since, pause = self._pauses.get((record.index, step), (0, 0))
             if abs(now - since) < pause:
@@ -332,6 +347,10 @@ class Keyholder(Office):
         order = decode_order(decode_issued_order(case.bundle.issued).document)
         if self.clock.now() > order.expires:
             raise Denied("the order has expired", rule="keyholder.expired")
+        record = self.ledger.orders[announced.index]
+        issuing = notice.key_of(order.authority, self.book, seated)
+        if issuing is not None and is_over(record, issuing):
+            raise Denied("its authority has said that the order is over", rule="release.closed")
         agency = notice.name_of(order.agency, self.book, seated)
         desk = self._desks.get(agency)
         if desk is None:

@@ -5,7 +5,7 @@ Knows the orders log as it was read and what is kept of each order; reads no ord
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -70,16 +70,24 @@ class Step(StrEnum):
 
 
 def steps(
-    ledger: Ledger, seated: Seated, cases: Mapping[int, Case]
+    ledger: Ledger,
+    seated: Seated,
+    cases: Mapping[int, Case],
+    date: Callable[[OrderRecord, Case], int],
 ) -> Iterator[tuple[OrderRecord, Step]]:
-    """Yield what is next on each order of the policy's family, in log order."""
+    """Yield what is next on each order of the policy's family, in log order.
+
+    ``date`` gives the date of an order's disclosure, with the extensions that count.
+    """
     for index in sorted(ledger.orders):
         record = ledger.orders[index]
         if record.leaf.family == seated.policy.family:
-            yield from ((record, step) for step in _of(record, seated, cases.get(index), ledger))
+            case = cases.get(index)
+            due = case is not None and not case.noticed and date(record, case) <= ledger.time
+            yield from ((record, step) for step in _of(record, seated, case, due=due))
 
 
-def _of(record: OrderRecord, seated: Seated, case: Case | None, ledger: Ledger) -> Iterator[Step]:
+def _of(record: OrderRecord, seated: Seated, case: Case | None, *, due: bool) -> Iterator[Step]:
     if case is None:
         if record.disclosed is None and not finished(record, seated):
             yield Step.FETCH
@@ -88,7 +96,7 @@ def _of(record: OrderRecord, seated: Seated, case: Case | None, ledger: Ledger) 
         yield Step.JUDGE
     if case.release is not None and not case.sent and announced(record, seated, case) is not None:
         yield Step.SEND
-    if not case.noticed and record.leaf.disclose_by <= ledger.time:
+    if due:
         yield Step.NOTIFY
 
 

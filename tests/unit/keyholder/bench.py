@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from glasslock.ids import account_id
 from glasslock.keyholder.check import Logs
+from glasslock.keyholder.notice import date_of
 from glasslock.keyholder.period import OwnKey
 from glasslock.keyholder.release import Answer, Facts, Verdict, decide
 from glasslock.keyholder.seat import Seated
@@ -110,6 +111,9 @@ class Bench:
         """Put an intent of this keyholder into the log."""
         leaf = IntentLeaf(index, self.seat if seat is None else seat, release)
         self.script.add(encode_leaf(sign_leaf(leaf, seat_key(self.seat))))
+
+    def date(self, record: OrderRecord, case: Case) -> int:
+        return date_of(self.seated, self.book, self.ledger, record, case.bundle)
 
     def decide(self) -> Verdict:
         if not self.ledger.orders:

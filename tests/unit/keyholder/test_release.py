@@ -19,14 +19,14 @@ from glasslock.keyholder.release import (
 )
 from glasslock.keyholder.vault import Plain
 from glasslock.keyholder.watch import Announced, Bundle, Case, Step, announced, finished, steps
-from glasslock.orders.ledger import sign_leaf
+from glasslock.orders.ledger import countersign, sign_leaf
 from glasslock.orders.review import Refusal
 from glasslock.sealing.releasing import check_release
 from glasslock.signing import SigningKey
-from glasslock.wire.leaf import OrderLeaf, encode_leaf
+from glasslock.wire.leaf import CloseLeaf, ExtendLeaf, OrderLeaf, encode_leaf
 from glasslock.wire.order import IssuedOrder
 from glasslock.wire.release import decode_release
-from tests.unit.desk.cases import KEYS, R, sign_order
+from tests.unit.desk.cases import ISSUER, JUDGE, KEYS, R, sign_order
 from tests.unit.desk.world import PROVIDER, seat_key, secret
 from tests.unit.keyholder.bench import LIMITS, Bench
 
@@ -142,6 +142,12 @@ def overdue(bench: Bench) -> None:
     bench.cases[index] = bench.case(index, b"another order")
 
 
+def closed(bench: Bench) -> None:
+    bench.script.log()
+    leaf = CloseLeaf(bench.script.index, "withdrawn")
+    bench.script.add(encode_leaf(sign_leaf(leaf, ISSUER)))
+
+
 def person(bench: Bench) -> None:
     bench.answer = Answer(yes=False, ground="not proportionate")
 
@@ -196,6 +202,7 @@ BROKEN: list[tuple[Callable[[Bench], None], str]] = [
     (restored, "release.restored"),
     (over_budget, "release.budget"),
     (overdue, "release.overdue"),
+    (closed, "release.closed"),
     (person, "release.person"),
     (destroyed, "release.destroyed"),
     (unreadable, "release.unreadable"),
@@ -390,12 +397,14 @@ def test_a_release_is_sent_only_once_the_log_shows_its_own_intent() -> None:
     bench.intent(index, secret("another release"))
     bench.intent(index, made.digest, seat=1)
     assert announced(bench.record, seated, case) is None
-    assert list(steps(bench.ledger, seated, {index: case})) == []
+    assert list(steps(bench.ledger, seated, {index: case}, bench.date)) == []
     bench.script.add(intent_entry(seated, index, made))
     found = announced(bench.record, seated, case)
     assert found is not None
     assert found.release == made.encode()
-    assert [step for _, step in steps(bench.ledger, seated, {index: case})] == [Step.SEND]
+    assert [step for _, step in steps(bench.ledger, seated, {index: case}, bench.date)] == [
+        Step.SEND
+    ]
     assert not finished(bench.record, seated)
     bench.script.add(done_entry(seated, index, made.encode()))
     assert finished(bench.record, seated)
@@ -408,7 +417,7 @@ def test_what_is_next_on_an_order() -> None:
     case = bench.case(index, bench.order.digest)
 
     def found(cases: dict[int, Case]) -> list[Step]:
-        return [step for _, step in steps(ledger, seated, cases)]
+        return [step for _, step in steps(ledger, seated, cases, bench.date)]
 
     assert found({}) == [Step.FETCH]
     assert found({index: case}) == [Step.JUDGE]
@@ -420,7 +429,64 @@ def test_what_is_next_on_an_order() -> None:
     assert found({}) == []
 
 
+def test_nobody_but_its_own_authority_closes_an_order() -> None:
+    bench = Bench()
+    bench.script.log()
+    for key in (MALLORY, JUDGE, PROVIDER, seat_key(2)):
+        leaf = CloseLeaf(bench.script.index, "withdrawn")
+        bench.script.add(encode_leaf(sign_leaf(leaf, key)))
+    assert isinstance(bench.decide(), Plan)
+
+
+def extended(bench: Bench, date: int, key: SigningKey = ISSUER, judge: SigningKey = JUDGE) -> None:
+    """Log the next extension of the order."""
+    number = len(bench.record.extensions()) + 1
+    leaf = ExtendLeaf(bench.script.index, number, date, "searching", bytes(32), bytes(64))
+    leaf = countersign(bench.record.leaf.commitment, key.public, leaf, judge)
+    bench.script.add(encode_leaf(sign_leaf(leaf, key)))
+
+
+def test_notice_is_given_on_the_date_in_force() -> None:
+    bench = Bench()
+    bench.script.log()
+    first, index = bench.order.disclose_by, bench.script.index
+    case = replace(bench.case(index, bench.order.digest), rule="release.person")
+
+    def found() -> list[Step]:
+        return [s for _, s in steps(bench.ledger, bench.seated, {index: case}, bench.date)]
+
+    # By two bodies that are not this order's: it holds nothing back here.
+    extended(bench, first + 60, MALLORY, SigningKey.from_seed(b"\x67" * 32))
+    assert bench.date(bench.record, case) == first
+    extended(bench, first + 3_600)
+    assert bench.date(bench.record, case) == first + 3_600
+    bench.ledger.seen(first + 3_599)
+    assert found() == []
+    bench.ledger.seen(first + 3_600)
+    assert found() == [Step.NOTIFY]
+    # A bundle that cannot be read names nobody who may put it off.
+    broken = replace(case, bundle=replace(case.bundle, issued=b""))
+    assert bench.date(bench.record, broken) == first
+
+
+def test_an_authority_is_served_whose_notice_is_put_off_in_time() -> None:
+    bench = Bench()
+    bench.script.log()
+    due = bench.world.time + 1_800
+    leaf = replace(bench.record.leaf, disclose_by=due)
+    index = bench.script.add(encode_leaf(sign_leaf(leaf, PROVIDER)))
+    bench.cases[index] = bench.case(index, b"another order")
+    longer = ExtendLeaf(index, 1, due + 1_800, "searching", bytes(32), bytes(64))
+    longer = countersign(leaf.commitment, ISSUER.public, longer, JUDGE)
+    bench.ledger.add(encode_leaf(sign_leaf(longer, ISSUER)), bench.ledger.size, due)
+    bench.max_age = 1 << 30
+    bench.ledger.seen(due + LIMITS.batch_seconds + 1)
+    assert isinstance(bench.decide(), Plan)
+    bench.ledger.seen(due + 1_800 + LIMITS.batch_seconds + 1)
+    assert refused(bench) == "release.overdue"
+
+
 def test_another_family_is_nobody_s_business_here() -> None:
     bench = Bench()
     leaf_by(bench, PROVIDER, family="other")
-    assert list(steps(bench.ledger, bench.seated, {})) == []
+    assert list(steps(bench.ledger, bench.seated, {}, bench.date)) == []
