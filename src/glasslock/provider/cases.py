@@ -288,7 +288,7 @@ class Cases:
         """Return an admitted case whose leaf stands in its log, for its date to be moved."""
         row = self._db.one(
             "SELECT number, origin, idx, policy, issued, leaf, disclose_by, disclosed,"
-            " (SELECT COUNT(*) FROM extensions WHERE case_number = number AND void = 0)"
+            " (SELECT COUNT(*) FROM extensions e WHERE e.case_number = cases.number AND e.void = 0)"
             " FROM cases WHERE commitment = ? AND idx IS NOT NULL AND rule IS NULL",
             (commitment,),
         )
