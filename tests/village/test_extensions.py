@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glasslock.client import NoticeReceived
+from glasslock.client import NoticeReceived, PutOff
 from glasslock.desk.extending import (
     close_order,
     countersign_extension,
@@ -105,7 +105,12 @@ async def test_an_extension_holds_the_notice_back_everywhere(tmp_path: Path) -> 
         ledger, found = await record_of(place, verdict)
         assert found.disclosed is not None
         assert all(daemon.cases[found.index].noticed for daemon in place.daemons)
-        assert (await event(people[0], NoticeReceived)).notice.index == found.index
+        notice = (await event(people[0], NoticeReceived)).notice
+        until = found.leaf.disclose_by + 500
+        assert (notice.index, notice.put_off) == (found.index, (PutOff(until, "still searching"),))
+        assert people[0].notices() == [notice]
+        (standing,) = [one for one in await people[0].standing() if one.orders]
+        assert (standing.put_off, standing.overdue) == ((found.index,), ())
 
 
 async def test_three_are_taken_and_a_fourth_is_refused_by_name(tmp_path: Path) -> None:

@@ -6,24 +6,29 @@ from dataclasses import replace
 
 import pytest
 
+from glasslock.client.events import PutOff
 from glasslock.client.notices import (
     NoticePending,
     policy_of,
     read_notice,
+    registered,
     verify_for,
     verify_letter,
 )
 from glasslock.errors import VerificationError
 from glasslock.ids import account_id
 from glasslock.orders.commitment import Facts, disclose, letter_to, make_leaf
-from glasslock.orders.ledger import Ledger, sign_leaf
+from glasslock.orders.extension import anybody
+from glasslock.orders.ledger import Ledger, countersign, sign_leaf
+from glasslock.sealing.book import PolicyBook
 from glasslock.signing import SigningKey
 from glasslock.wire.codec import Encodable, encode
-from glasslock.wire.leaf import OrderLeaf, encode_leaf
+from glasslock.wire.leaf import ExtendLeaf, OrderLeaf, encode_leaf
 from glasslock.wire.notice import Field, Letter
 from glasslock.wire.order import Grant
 from glasslock.wire.policy import Clocks, Policy
-from tests.unit.desk.cases import admit, make_order
+from glasslock.wire.record import encode_record
+from tests.unit.desk.cases import ISSUER, JUDGE, admit, make_order, records_of
 from tests.unit.desk.world import PROVIDER, START, make_policy, secret
 
 NOW, TAU = START + 9_000, START // 900
@@ -75,6 +80,31 @@ def test_a_true_letter_says_what_the_log_says() -> None:
         (None, ((TAU, TAU + 2),)),
         ("alice", ((TAU, TAU),)),
     ]
+
+
+def put_off(ledger: Ledger, number: int, date: int, judge: SigningKey = JUDGE) -> None:
+    """Put the notice off, by this order's authority."""
+    leaf = ExtendLeaf(0, number, date, "still searching", bytes(32), bytes(64))
+    leaf = countersign(LEAF.commitment, ISSUER.public, leaf, judge)
+    ledger.add(encode_leaf(sign_leaf(leaf, ISSUER)), ledger.size, NOW)
+
+
+def test_a_notice_tells_how_often_it_was_put_off_and_why() -> None:
+    book = PolicyBook()
+    for number, record in enumerate(records_of(POLICY).values()):
+        book.add(encode_record(record), number, NOW)
+    # The policy itself stands in no log here: whom it registers, nobody can say.
+    for parties, held in ((registered(None), 0), (registered(book), 0), (anybody, 2)):
+        ledger = Ledger(parties)
+        ledger.add(encode_leaf(sign_leaf(LEAF, PROVIDER)), 0, NOW)
+        put_off(ledger, 1, LEAF.disclose_by + 10)
+        put_off(ledger, 2, LEAF.disclose_by + 20)
+        put_off(ledger, 3, LEAF.disclose_by)
+        ledger.add(encode_leaf(disclose(0, FACTS, R)), ledger.size, LEAF.disclose_by)
+        notice = verify_for(LETTER.encode(), "alice", POLICY, ledger, ledger.size)
+        assert notice.disclose_by == LEAF.disclose_by
+        told = [PutOff(LEAF.disclose_by + by, "still searching") for by in (10, 20)]
+        assert list(notice.put_off) == told[:held]
 
 
 def test_a_letter_is_its_readers_own() -> None:
