@@ -9,7 +9,7 @@ import glasslock
 
 SRC = Path(glasslock.__file__).parent
 MOMENTS = ("begin", "commit", "done")
-ORDERS = ("days", "disclose", "intake", "logged", "notice", "preview")
+ORDERS = ("days", "disclose", "extend", "intake", "logged", "notice", "preview")
 
 
 def write_points(package: str) -> set[str]:

@@ -18,7 +18,7 @@ from glasslock.errors import TransportError
 from glasslock.ids import account_id
 from glasslock.orders.authority import Register
 from glasslock.orders.commitment import Facts, letter_to
-from glasslock.orders.ledger import Ledger
+from glasslock.orders.ledger import Ledger, countersign, sign_leaf
 from glasslock.orders.manifest import check_manifest
 from glasslock.orders.review import AdmittedOrder, review
 from glasslock.runtime.files import private_folder
@@ -26,7 +26,7 @@ from glasslock.runtime.keys import load_or_create_seed
 from glasslock.signing import SigningKey
 from glasslock.tlog.ingest import verify_heads
 from glasslock.wire import api
-from glasslock.wire.leaf import RefusalLeaf, UnauthenticatedLeaf
+from glasslock.wire.leaf import ExtendLeaf, RefusalLeaf, UnauthenticatedLeaf, encode_leaf
 from glasslock.wire.manifest import decode_manifest
 from glasslock.wire.order import Grant, Order
 from glasslock.wire.policy import Policy
@@ -34,6 +34,7 @@ from tests.journeys.points import order_points, write_points
 from tests.journeys.test_provider_crash import Place, create, enter, join, patiently
 from tests.village.access import SMALL, clocks_of
 from tests.village.institutions import (
+    ISSUER,
     JUDGE,
     ORDERS,
     SECRET,
@@ -45,7 +46,8 @@ from tests.village.institutions import (
 from tests.village.village import Clock, until
 
 T = TypeVar("T")
-POINTS = sorted(order_points())
+PUT_OFF = sorted(point for point in order_points() if point.startswith("extend."))
+POINTS = sorted(order_points() - set(PUT_OFF))
 # The queue's entries: roots, the order, its refusal, disclosures.
 LATE = [("logged.begin", 3), ("logged.commit", 2), ("logged.done", 4), ("intake.commit", 2)]
 NOTICE_SECONDS = 5
@@ -112,6 +114,30 @@ async def tell_the_story(place: Place, law: Institutions, policy: Policy) -> Sto
     finally:
         for person in people:
             await person.close()
+
+
+async def order_something(place: Place, law: Institutions, policy: Policy, due: int) -> Order:
+    """Have two people write, and an order about one of them be admitted."""
+    people = [await join(place, "alice"), await join(place, "bob")]
+    law.url = place.url
+    try:
+        group = await again(lambda: create(people[0], policy.name))
+        await patiently(lambda: people[0].invite(group, "bob"))
+        await enter(people[1], group, policy.name)
+        await write(people, group)
+    finally:
+        for person in people:
+            await person.close()
+    await asyncio.sleep(2 * policy.clocks.slot_seconds)
+    grant = Grant(group, account_id("alice"), (law.slots_now(),))
+    return law.order(policy, grant, disclose_by=law.clock.now() + due)
+
+
+def extension(order: Order, verdict: api.OrderVerdict) -> bytes:
+    """The entry by which its two bodies put the notice off."""
+    leaf = ExtendLeaf(verdict.index or 0, 1, order.disclose_by + 60, "x", bytes(32), bytes(64))
+    leaf = countersign(verdict.commitment, ISSUER.public, leaf, JUDGE)
+    return encode_leaf(sign_leaf(leaf, ISSUER))
 
 
 def past_day(folder: Path) -> None:
@@ -205,6 +231,38 @@ async def test_a_provider_killed_in_an_orders_life_answers_once(
         finally:
             await place.close()
         assert place.deaths == 1, f"{point} was not passed {count} times"
+
+
+@pytest.mark.parametrize(
+    ("point", "count"),
+    [*((p, 1) for p in sorted(PUT_OFF)), ("logged.begin", 3), ("logged.done", 3)],
+)
+async def test_a_provider_killed_while_a_notice_is_put_off_keeps_one_date(
+    tmp_path: Path, point: str, count: int
+) -> None:
+    """One leaf, one date, the same answer; nobody waits for that day here."""
+    async with stage(tmp_path) as (place, law, policy):
+        await place.open(point, count)
+        try:
+            order = await order_something(place, law, policy, 3_000)
+            verdict = await again(lambda: law.submit(order))
+            path = f"{api.ORDERS}/{verdict.commitment.hex()}{api.EXTENSION}"
+            entry = extension(order, verdict)
+            for _ in range(2):
+                await again(lambda: law.post(path, entry))
+            ledger = await read(law)
+            assert ledger.invalid == 0
+            record = ledger.orders[verdict.index or 0]
+            assert [rule for _, rule in record.extensions()] == [None]
+            assert record.date() == order.disclose_by + 60
+        finally:
+            await place.close()
+        assert place.deaths == 1, f"{point} was not passed {count} times"
+        db = sqlite3.connect(tmp_path / "data" / "provider.db", timeout=10)
+        assert db.execute("SELECT disclose_by FROM cases").fetchall() == [(record.date(),)]
+        kept = db.execute("SELECT number, entry, void FROM extensions").fetchall()
+        assert kept == [(1, entry, 0)]
+        db.close()
 
 
 def test_the_points_of_orders_are_there() -> None:

@@ -32,7 +32,7 @@ from glasslock.wire.leaf import (
     encode_leaf,
 )
 from tests.village.desk import KEYS, Scene, scene
-from tests.village.institutions import ISSUER, JUDGE, OrdersVillage, orders_village
+from tests.village.institutions import ISSUER, JUDGE, ORDERS, OrdersVillage, orders_village
 from tests.village.keyholders import KeyholderVillage, keyholder_village
 from tests.village.test_desk import Commands
 from tests.village.test_keyholders import record_of, said
@@ -239,6 +239,9 @@ async def test_the_desk_puts_off_by_two_stations_and_without_a_provider(tmp_path
                 role(here.office, case, key)
         countersign_extension(here.office, case, JUDGE)
         sign_extension(here.office, case, ISSUER)
+        assert await rule_of(lambda: draft_extension(here.office, case, first + 300, "x")) == (
+            "extend.signed"
+        )
         await here.place.people.shut()
         await submit_extension(here.office, case)
         assert here.office.date(case) == wanted
@@ -333,6 +336,19 @@ async def test_a_desk_calls_an_order_over_and_opens_nothing_more(tmp_path: Path)
             await here.desk.work()
         assert here.again(case).noticed
         assert here.again(case).state == State.CLOSED
+
+
+async def test_a_desk_takes_no_release_of_an_order_that_is_over(tmp_path: Path) -> None:
+    """Said at another station: this desk's own state does not show it."""
+    async with scene(tmp_path) as here:
+        case = await here.logged()
+        release = await here.release(case, 0)
+        leaf = CloseLeaf(case.logged().index or 0, "unused")
+        await here.office.add(ORDERS, encode_leaf(sign_leaf(leaf, ISSUER)))
+        await here.desk.work()
+        with pytest.raises(Denied):
+            await here.post(release.encode())
+        assert here.office.store.releases(case.order.digest) == []
 
 
 async def opened(here: Scene, case: object, proven: object, evidence: object) -> object:

@@ -158,18 +158,20 @@ def _newest(replica: Replica) -> Generator[str, bytes, bytes]:
 def witnessed(log: TrustedLog, index: int) -> Generator[str, bytes, int]:
     """Return when a quorum first saw the entry at ``index``: the time that every reader gives it.
 
-    That the entry stands there is for the caller to know.
+    That the entry stands there, in the shard that is read at the log's address, is for the caller
+    to know.
 
     Raises:
         QuorumNotMet: no quorum has signed that far, or the log has no history.
         VerificationError, WireError: as ``catch_up``.
     """
     seen = index
-    while notes := (yield from _history(seen)):
+    while notes := (yield from _history("", seen)):
         for note in notes:
-            seen, before = read_head(note)[1].size, seen
-            if seen <= before:
+            size = read_head(note)[1].size
+            if size <= seen:
                 raise LogInconsistent("a history goes forward only", rule="log.history")
+            seen = size
             try:
                 return log.check(note, None).median_time
             except (QuorumNotMet, BadSignature) as error:

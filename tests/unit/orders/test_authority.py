@@ -8,7 +8,7 @@ import pytest
 
 from glasslock.errors import StateError, VerificationError
 from glasslock.orders.authority import Register
-from glasslock.orders.lifecycle import NEXT, State, advance
+from glasslock.orders.lifecycle import NEXT, State, advance, ended
 from glasslock.wire.order import entry_digest
 from glasslock.wire.record import COUNTERSIGNER, ISSUING, AuthorityRecord, encode_record
 from tests.unit.desk.cases import make_record, records_of
@@ -83,6 +83,23 @@ def test_every_state_goes_where_the_table_says_and_nowhere_else(state: State) ->
             with pytest.raises(StateError) as caught:
                 advance(state, to)
             assert caught.value.rule == "lifecycle.step"
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_an_order_ends_as_it_can(state: State) -> None:
+    wanted = {
+        "unused": {State.LOGGED, State.RELEASING, State.LAPSED},
+        "withdrawn": {State.LOGGED, State.RELEASING, State.WITHDRAWN},
+        "done": {State.REPORTED, State.NOTICED, State.CLOSED},
+    }
+    for outcome, states in wanted.items():
+        if state in states:
+            to = ended(state, outcome)
+            assert to in NEXT[state] | {state}
+            continue
+        with pytest.raises(StateError) as caught:
+            ended(state, outcome)
+        assert caught.value.rule == "lifecycle.end"
 
 
 def test_nothing_opens_that_was_not_logged() -> None:

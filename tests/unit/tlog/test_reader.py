@@ -29,6 +29,7 @@ from glasslock.tlog.reader import (
     catch_up,
     decode_history,
     encode_history,
+    witnessed,
 )
 from glasslock.tlog.tile import encode_bundle
 from glasslock.tlog.treehead import TreeHead
@@ -234,3 +235,33 @@ def test_a_part_ends_where_its_bytes_do(world: World, monkeypatch: pytest.Monkey
     notes = [note(world, size) for size in (2, 3, 5, 6)]
     part = part_of(catch_up(Replica(TrustedLog(world.quorum, ORIGIN)), NOW), {0: notes}, notes[-1])
     assert (part.replica.size, part.newest) == (2, False)
+
+
+def time_of(world: World, index: int, history: dict[int, list[bytes]]) -> int:
+    """When a quorum first saw the entry at ``index`` of a log that answers so."""
+    steps = witnessed(TrustedLog(world.quorum, ORIGIN), index)
+    path = next(steps)
+    try:
+        while True:
+            path = steps.send(encode_history(history.get(int(path.rpartition("/")[2]), [])))
+    except StopIteration as end:
+        return int(end.value)
+
+
+def test_an_entry_is_as_old_as_its_first_checkpoint_with_a_quorum(world: World) -> None:
+    early, late = note(world, 3, time=NOW - 9), note(world, 5, time=NOW - 5)
+    assert time_of(world, 1, {1: [early, late]}) == NOW - 9
+    assert time_of(world, 3, {3: [late]}) == NOW - 5
+    # What too few have signed says nothing, on one page or on the next.
+    alone = note(world, 2, (0,), NOW - 20)
+    assert time_of(world, 1, {1: [alone, early]}) == NOW - 9
+    assert time_of(world, 1, {1: [alone], 2: [early]}) == NOW - 9
+    with pytest.raises(QuorumNotMet):
+        time_of(world, 1, {1: [alone]})
+
+
+def test_a_history_does_not_go_round_in_circles(world: World) -> None:
+    alone = note(world, 2, (0,), NOW - 20)
+    for notes in ([alone, alone], [note(world, 1)]):
+        with pytest.raises(LogInconsistent):
+            time_of(world, 1, {1: notes})
