@@ -54,7 +54,20 @@ from glasslock.wire.record import (
     encode_record,
 )
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+def _work(config: Path, work: Callable[[Office], Awaitable[None]]) -> None:
+    office = Office(load_config(config, DeskConfig), SystemClock())
+
+    async def run() -> None:
+        await work(office)
+
+    try:
+        output.run(run)
+    finally:
+        office.close()
+
+
+app = add_commands(typer.Typer(add_completion=False, no_args_is_help=True), _work)
 
 AsJson = Annotated[bool, typer.Option("--json", help="as JSON")]
 
@@ -445,21 +458,6 @@ def settings() -> None:
 
 
 # -- below the commands -----------------------------------------------------------------------
-
-
-def _work(config: Path, work: Callable[[Office], Awaitable[None]]) -> None:
-    office = Office(load_config(config, DeskConfig), SystemClock())
-
-    async def run() -> None:
-        await work(office)
-
-    try:
-        output.run(run)
-    finally:
-        office.close()
-
-
-add_commands(app, _work)
 
 
 def _warn(office: Office, case: Case, role: str, key: SigningKey) -> None:

@@ -28,8 +28,8 @@ IssuingKey = Annotated[Path, typer.Option("--key", help="the issuing authority's
 Work: TypeAlias = Callable[[Path, Callable[[Office], Awaitable[None]]], None]
 
 
-def add_commands(app: typer.Typer, run: Work) -> None:
-    """Add both commands to ``app``; ``run`` opens a desk's folder and does one piece of work."""
+def add_commands(app: typer.Typer, run: Work) -> typer.Typer:
+    """Return ``app`` with both commands; ``run`` opens a desk's folder for a piece of work."""
 
     @app.command()
     def extend(
@@ -68,6 +68,8 @@ def add_commands(app: typer.Typer, run: Work) -> None:
             output.data(f"closed, entry {index} of the log")
 
         run(config, work)
+
+    return app
 
 
 async def _extend(
