@@ -352,7 +352,7 @@ async def test_a_desk_takes_no_release_of_an_order_that_is_over(tmp_path: Path) 
 
 
 async def opened(here: Scene, case: object, proven: object, evidence: object) -> object:
-    return here.office.open(case, proven, evidence, KEYS)  # type: ignore[arg-type]
+    return here.office.open(case, proven, evidence, KEYS, ISSUER)  # type: ignore[arg-type]
 
 
 async def test_extend_and_close_by_their_commands(
