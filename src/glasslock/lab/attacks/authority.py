@@ -13,12 +13,16 @@ from glasslock.errors import GlasslockError, TransportError
 from glasslock.ids import account_id
 from glasslock.lab.evidence import Evidence
 from glasslock.lab.founding import vouch
-from glasslock.lab.logs import POLICY
+from glasslock.lab.logs import ORDERS, POLICY
 from glasslock.lab.scenario import Actor, Expected, Outcome, Scenario
 from glasslock.lab.store import copied, opened_by_release, stolen_slots
 from glasslock.lab.world import World
+from glasslock.orders.ledger import countersign, sign_leaf
+from glasslock.runtime.http import HttpClient
 from glasslock.signing import SigningKey
-from glasslock.wire.leaf import IntentLeaf, RefusalLeaf
+from glasslock.wire import api
+from glasslock.wire.api import OrderVerdict
+from glasslock.wire.leaf import ExtendLeaf, IntentLeaf, RefusalLeaf, encode_leaf
 from glasslock.wire.order import Grant, IssuedOrder, Order, entry_digest
 from glasslock.wire.record import AGENCY, COUNTERSIGNER, ISSUING, REGISTRY, encode_record
 from glasslock.wire.release import decode_release
@@ -204,6 +208,63 @@ async def oversize(world: World, rng: Random) -> Evidence:
     return found
 
 
+async def delays(world: World, rng: Random) -> Evidence:
+    """Both bodies put the notice off again and again: by the provider, in the log, too late."""
+    found = Evidence()
+    group, _ = await written(world, found, rng)
+    reference = found.sample(rng, "reference")
+    order = world.order(world.grant(group, "alice"), reference=reference)
+    verdict = await world.ask(world.issue(order))
+    place, first = verdict.index or 0, order.disclose_by
+    for number in range(1, 6):
+        entry = put_off(world, verdict, number, first + number * 300)
+        await handed_on(world, verdict, entry, found)
+        if number > 3:
+            await world.logs.add(ORDERS, entry)
+    later = first + 3 * 300 + 5
+    world.clock.offset += later - world.clock.now()
+    # Its day is over: another rescue, of which the provider knows nothing.
+    await world.logs.add(ORDERS, put_off(world, verdict, 3, later + 300))
+    for _ in range(4):
+        for daemon in world.daemons:
+            await daemon.round()
+        await world.provider.orders.work()
+        await world.logs.tick()
+    record = (await world.ledger()).orders[place]
+    rules = [rule for _, rule in record.extensions()]
+    found.refused |= {f"the orders log: {rule}" for rule in rules if rule is not None}
+    found.fact(
+        f"extensions that hold: {rules.count(None)}; disclosed: {record.disclosed is not None}"
+    )
+    alice = world.people[0]
+    await alice.check_notices()
+    told = [each.reference.encode() for each in alice.notices()]
+    found.control("the person is told on the day after the third", "reference", told)
+    return found
+
+
+def put_off(world: World, verdict: OrderVerdict, number: int, date: int) -> bytes:
+    """Return the entry by which the two bodies of an order put its notice off."""
+    leaf = ExtendLeaf(verdict.index or 0, number, date, "still searching", bytes(32), bytes(64))
+    issuer = world.bodies.issuer
+    leaf = countersign(verdict.commitment, issuer.public, leaf, world.bodies.judge)
+    return encode_leaf(sign_leaf(leaf, issuer))
+
+
+async def handed_on(world: World, verdict: OrderVerdict, entry: bytes, found: Evidence) -> None:
+    """Hand an extension to the provider, and note by which rule it refuses."""
+    http = HttpClient(world.port.url)
+    try:
+        await http.post(f"{api.ORDERS}/{verdict.commitment.hex()}{api.EXTENSION}", entry)
+    except TransportError:
+        # Nobody refused anything.
+        raise
+    except GlasslockError as error:
+        found.refused.add(f"the provider: {error.rule}")
+    finally:
+        await http.close()
+
+
 SCENARIOS: Final = (
     Scenario(
         "authority-alters",
@@ -213,6 +274,20 @@ SCENARIOS: Final = (
         "to widen it, or change any other field, after the signatures",
         Expected(Outcome.NOTHING, "no changed order reaches the log, and none is released"),
         altered,
+    ),
+    Scenario(
+        "authority-delays",
+        27,
+        Actor.AUTHORITY,
+        "the keys of issuing authority and countersigner, and the log's ear",
+        "to put off a notice for ever: a fourth and a fifth time, and when its day is over",
+        Expected(
+            Outcome.REFUSED,
+            "three times hold and are counted; provider and every reader of the log refuse each "
+            "other, and the person is told on the last day that holds",
+            marks=("the orders log: extend.most", "the provider: extend.most"),
+        ),
+        delays,
     ),
     Scenario(
         "authority-oversize",
