@@ -16,6 +16,7 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("glasslock.cli.serve", "run a provider, log server or desk"),
     "witness": ("glasslock.cli.witness", "run a witness, or make its key"),
     "keyholder": ("glasslock.cli.keyholder", "run a keyholder; answer what it asks"),
+    "airgap": ("glasslock.cli.airgap", "keep a keyholder off the network; carry its files"),
     "contact": ("glasslock.cli.contact", "tell a keyholder's refusal under duress from others"),
     "client": ("glasslock.cli.client", "write and read as a person"),
     "order": ("glasslock.cli.order", "draft, preview, sign, submit and open an order"),

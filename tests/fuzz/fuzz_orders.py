@@ -9,6 +9,7 @@ from typing import Any
 from glasslock.errors import GlasslockError
 from glasslock.wire.contact import decode_contact
 from glasslock.wire.credential import decode_credential
+from glasslock.wire.gap import decode_carried, decode_errands
 from glasslock.wire.leaf import decode_leaf, encode_leaf
 from glasslock.wire.manifest import decode_manifest
 from glasslock.wire.notice import decode_letter
@@ -30,6 +31,8 @@ TARGETS = (
     _one_spelling(decode_order, lambda value: value.document),
     _one_spelling(decode_issued_order, lambda value: value.encode()),
     _one_spelling(decode_release, lambda value: value.encode()),
+    _one_spelling(decode_errands, lambda value: value.encode()),
+    _one_spelling(decode_carried, lambda value: value.encode()),
     _one_spelling(decode_contact, lambda value: value.encode()),
     _one_spelling(decode_letter, lambda value: value.encode()),
     _one_spelling(decode_manifest, lambda value: value.encoded),

@@ -31,6 +31,7 @@ SHELLS = {
     "client.py",
     "config.py",
     "connection.py",
+    "gap.py",
     "keys.py",
     "letters.py",
     "lines.py",
@@ -38,6 +39,7 @@ SHELLS = {
     "orders_app.py",
     "store.py",
     "quorums.py",
+    "relay.py",
     "running.py",
     "witnesses.py",
 }

@@ -21,6 +21,7 @@ from glasslock.wire import (
     contact,
     entry,
     envelope,
+    gap,
     leaf,
     manifest,
     notice,
@@ -289,9 +290,9 @@ records = st.one_of(
 
 def _spans(steps: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     out, at = [], 0
-    for gap, length in steps:
-        out.append((at + gap, at + gap + length))
-        at += gap + length + 2
+    for free, length in steps:
+        out.append((at + free, at + free + length))
+        at += free + length + 2
     return tuple(out)
 
 
@@ -319,6 +320,27 @@ orders = built(
 issued_orders = built(order.IssuedOrder, orders.map(_document), signatures, signatures)
 opened_fields = built(notice.Field, texts, st.binary(min_size=1, max_size=60), digests)
 field_lists = several(opened_fields | digests, 1)
+passes = st.tuples(u64, signatures)
+methods = st.sampled_from([gap.GET, gap.POST])
+errands = built(gap.Errand, texts, methods, texts, st.binary(max_size=60), several(passes, 0, 2))
+positions = built(gap.Position, texts, st.binary(max_size=60), several(digests, 0, 3))
+errand_files = built(
+    gap.Errands,
+    sized(16),
+    digests,
+    texts,
+    several(positions, 2, 2),
+    several(st.tuples(texts, texts), 0, 2),
+    several(errands, 0, 2),
+)
+answers = built(gap.Answered, texts, methods, texts, digests, st.none() | st.binary(max_size=60))
+carried_files = built(
+    gap.Carried,
+    sized(16),
+    several(answers, 0, 3).filter(
+        lambda all_: len({(a.place, a.method, a.path, a.asked) for a in all_}) == len(all_)
+    ),
+)
 contact_keys = built(contact.ContactKey, digests, digests, digests)
 letters = built(notice.Letter, texts, u64, field_lists)
 seat_numbers = st.integers(0, 31)
@@ -458,6 +480,8 @@ TABLE: dict[str, Case] = _named(
     Case(envelope.decode_tombstone, _encode, _with_opening(envelope.Tombstone, small=False)),
     Case(leaf.decode_leaf, leaf.encode_leaf, leaves, cbor_at=_after_line),
     Case(manifest.decode_manifest, _encoded, manifests),
+    Case(gap.decode_errands, _encode, errand_files, cbor_at=_after_line),
+    Case(gap.decode_carried, _encode, carried_files, cbor_at=_after_line),
     Case(contact.decode_contact, _encode, contact_keys),
     Case(notice.decode_letter, _encode, letters),
     Case(order.decode_order, _document, orders),

@@ -15,6 +15,7 @@ from glasslock.keyholder import duress, period, watch
 from glasslock.keyholder.check import LoggedOrder, check
 from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
 from glasslock.keyholder.founding import PolicyDraft, found
+from glasslock.keyholder.gap import Gapped
 from glasslock.keyholder.keys import Keys, open_keys, open_signer
 from glasslock.keyholder.release import Answer
 from glasslock.keyholder.running import Keyholder, Office
@@ -69,6 +70,15 @@ def open_keyholder(
     keys = open_keys(config)
     store = open_store(config, keys, point)
     return Keyholder(config, keys.signer, store, clock or SystemClock(), Log("keyholder"))
+
+
+def open_gapped(
+    config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point
+) -> Gapped:
+    """Return the keyholder for a machine without a network."""
+    keys = open_keys(config)
+    store = open_store(config, keys, point)
+    return Gapped(config, keys.signer, store, clock or SystemClock(), Log("keyholder"))
 
 
 def run(config: KeyholderConfig, clock: Clock | None = None, point: WritePoint = no_point) -> None:

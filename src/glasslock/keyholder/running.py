@@ -28,7 +28,7 @@ from glasslock.orders.ledger import Ledger, OrderRecord
 from glasslock.orders.requests import signed_headers
 from glasslock.orders.review import Refusal
 from glasslock.runtime.clock import Clock
-from glasslock.runtime.http import HttpClient, fetch_parts
+from glasslock.runtime.http import Caller, HttpClient, fetch_parts
 from glasslock.runtime.keys import new_seed
 from glasslock.runtime.logs import Log
 from glasslock.sealing.book import PolicyBook
@@ -39,6 +39,7 @@ from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.reader import Part, catch_up
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
+from glasslock.wire.gap import DESK, PROVIDER
 from glasslock.wire.leaf import MARK
 from glasslock.wire.order import decode_issued_order, decode_order
 from glasslock.wire.record import Record, encode_record
@@ -150,13 +151,19 @@ class Keyholder(Office):
         """Read the store; nothing is done before ``round``. Raises as ``Office``."""
         super().__init__(config, key, store, clock)
         self._log = log
-        self._http = {log.origin: HttpClient(log.url) for log in (self.policy_log, self.orders_log)}
-        self._provider = HttpClient(config.provider)
-        self._desks = {name: HttpClient(url) for name, url in config.desks.items()}
+        logs = (self.policy_log, self.orders_log)
+        self._http = {log.origin: self._call(log.origin, log.url) for log in logs}
+        self._provider = self._call(PROVIDER, config.provider)
+        self._desks = {name: self._call(DESK + name, url) for name, url in config.desks.items()}
         self._judged: tuple[int, int, int] | None = None
         self._pauses: dict[tuple[int, Step], tuple[int, int]] = {}
         self._failed: dict[str, str] = {}
         self._submitting: asyncio.Task[None] | None = None
+
+    def _call(self, place: str, url: str) -> Caller:
+        """Return the way to a place; ``gap`` has another."""
+        del place
+        return HttpClient(url)
 
     async def stop(self) -> None:
         """Stop sending, close connections and the store."""

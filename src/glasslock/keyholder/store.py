@@ -56,6 +56,7 @@ MIGRATIONS: Final = (
         place INTEGER PRIMARY KEY, salt BLOB NOT NULL, verifier BLOB NOT NULL, key BLOB NOT NULL
     ) STRICT;
     """,
+    "CREATE TABLE gap (number INTEGER PRIMARY KEY, exchange BLOB NOT NULL, errands BLOB) STRICT;",
 )
 
 
@@ -326,6 +327,25 @@ class Store:
         """Return both codes, or none when nothing was agreed on."""
         rows = self.db.all("SELECT salt, verifier, key FROM codes ORDER BY place")
         return [Code(*row) for row in rows]
+
+    # -- without a network ---------------------------------------------------------------------
+
+    def put_errands(self, exchange: bytes, errands: bytes) -> None:
+        """Keep the errands that a relay is sent on; those before are known by their name only."""
+        with self.db.transaction("gap"):
+            self.db.execute("UPDATE gap SET errands = NULL")
+            self.db.execute(
+                "INSERT INTO gap (exchange, errands) VALUES (?, ?)", (exchange, errands)
+            )
+
+    def exchanges(self) -> list[bytes]:
+        """Return the names of all errands, oldest first."""
+        return [bytes(row[0]) for row in self.db.all("SELECT exchange FROM gap ORDER BY number")]
+
+    def errands(self) -> bytes | None:
+        """Return the last errands."""
+        row = self.db.one("SELECT errands FROM gap ORDER BY number DESC LIMIT 1")
+        return None if row is None else bytes(row[0])
 
     def _empty_journal(self) -> None:
         """Leave nothing of what was overwritten: its pages in the file are, the journal's not."""

@@ -34,6 +34,21 @@ _FAILURES: Final = (
 _decode_problem = msgspec.msgpack.Decoder(Problem)
 
 
+class Caller(Protocol):
+    """Whoever brings a request to one place and its answer back."""
+
+    async def close(self) -> None:
+        """End it."""
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> bytes:
+        """Return the body at ``path``; raises the error of a problem, or ``TransportError``."""
+        ...
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """Post ``body``; raises the error of a problem, or ``TransportError``."""
+        ...
+
+
 class HttpClient:
     """Calls one daemon."""
 
@@ -90,7 +105,7 @@ class HttpClient:
             raise TransportError("the other side cannot be reached", rule="http.reach") from error
 
 
-async def fetch(client: HttpClient, steps: Generator[str, bytes, T]) -> T:
+async def fetch(client: Caller, steps: Generator[str, bytes, T]) -> T:
     """Get each path that ``steps`` yields, send its bytes back in; returns what it returns.
 
     What cannot be had is thrown into ``steps``, which may go on without it.
@@ -131,7 +146,7 @@ P = TypeVar("P", bound=Reached[Any])
 
 
 async def fetch_parts(
-    client: HttpClient, start: R, steps: Callable[[R, int], Generator[str, bytes, P]], clock: Clock
+    client: Caller, start: R, steps: Callable[[R, int], Generator[str, bytes, P]], clock: Clock
 ) -> AsyncIterator[P]:
     """Yield one part after the other, from ``start`` to the newest, as ``fetch`` gets them.
 
