@@ -73,7 +73,7 @@ async def run_errands(errands: Errands, clock: Clock, log: Log) -> Carried:
                 async for _ in fetch_parts(call, start, catch_up, clock):
                     pass
             except NotFound:
-                log.event("log.empty")
+                log.event("relay.empty")
     finally:
         for each in calls.values():
             await each.close()
