@@ -37,10 +37,12 @@ SHELLS = {
     "lines.py",
     "noticing.py",
     "orders_app.py",
+    "plan.py",
     "store.py",
     "quorums.py",
     "relay.py",
     "running.py",
+    "shards.py",
     "witnesses.py",
 }
 

@@ -23,7 +23,7 @@ from glasslock.errors import ConfigError
 from glasslock.keyholder import app as keyholder
 from glasslock.keyholder.config import KeyholderConfig
 from glasslock.keyholder.release import Answer
-from glasslock.logserver import app as log
+from glasslock.logserver import shards as log
 from glasslock.logserver.config import LogConfig
 from glasslock.mls import SUITE_CLASSIC
 from glasslock.provider.app import run

@@ -19,7 +19,7 @@ from glasslock.errors import (
     VerificationError,
     WireError,
 )
-from glasslock.logserver import app
+from glasslock.logserver import app, shards
 from glasslock.runtime.http import HttpClient
 from glasslock.runtime.logs import Log
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
@@ -255,7 +255,7 @@ async def test_a_witness_that_was_set_back_is_not_asked_any_more(tmp_path: Path)
         lines = io.StringIO()
         told = 0
         for _ in range(2):
-            told = app.tell_set_back(Log("log", lines), place.server.set_back, told)
+            told = shards.tell_set_back(Log("log", lines), place.server.set_back, told)
         assert lines.getvalue().count("witness.set-back") == told == 1
         await place.stop_log()
         await place.start_log()

@@ -9,9 +9,12 @@ import typer
 
 from glasslock.cli import output
 from glasslock.errors import ConfigError
+from glasslock.logserver.config import LogConfig
+from glasslock.logserver.plan import Plan, put_plan
 from glasslock.monitor.replay import Entry, bodies
 from glasslock.monitor.report import report
 from glasslock.runtime.clock import SystemClock
+from glasslock.runtime.config import load_config
 from glasslock.runtime.files import read_limited
 from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.tlog.checkpoint import VerifiedCheckpoint
@@ -33,7 +36,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="as JSON")]
 
 @app.callback()
 def group() -> None:
-    """Verify or read a transparency log; no account is needed."""
+    """Verify or read a transparency log, which needs no account; or end a shard of one's own."""
 
 
 Policies = Annotated[
@@ -78,6 +81,20 @@ def verify(
             output.table(found.rows)
 
     output.run(work)
+
+
+@app.command()
+def end(
+    config: Annotated[Path, typer.Argument(help="the log's TOML file, as `serve log` reads it")],
+    *,
+    place: Annotated[str, typer.Option("--place", help="of the next shard, for example 2027")],
+    origin: Annotated[str, typer.Option("--origin", help="of the next shard")],
+) -> None:
+    """End the log's shard once its witnesses follow the next; print the next one's keys for them.
+
+    The running log takes it up, and goes on as it is until enough witnesses know the new keys.
+    """
+    output.data(put_plan(load_config(config, LogConfig), Plan(origin, place)).rstrip())
 
 
 async def read_log(

@@ -10,8 +10,8 @@ import typer
 from glasslock.cli import output
 from glasslock.desk.app import run as run_desk
 from glasslock.desk.config import DeskConfig
-from glasslock.logserver.app import run as run_log
 from glasslock.logserver.config import LogConfig
+from glasslock.logserver.shards import run as run_log
 from glasslock.provider.app import run as run_provider
 from glasslock.provider.config import ProviderConfig
 from glasslock.runtime.config import load_config

@@ -12,18 +12,25 @@ from pathlib import Path
 from glasslock.errors import ConfigError, GlasslockError
 from glasslock.logserver.config import LogConfig
 from glasslock.runtime.files import read_limited
+from glasslock.tlog.chain import extended
 from glasslock.tlog.note import Signer, Verifier
 from glasslock.tlog.quorum import MAX_FILE, LogKey, QuorumFile, WitnessKey
 
 
-def load_quorums(config: LogConfig, signers: Sequence[Signer]) -> tuple[QuorumFile, ...]:
-    """Return the log's own quorum file first, then those of ``also``.
+def load_quorums(
+    config: LogConfig, signers: Sequence[Signer], earlier: Sequence[str] = (), *, over: bool = False
+) -> tuple[QuorumFile, ...]:
+    """Return the log's own quorum file first, then those of ``also``, unless the shard is ``over``.
+
+    A file of ``also`` may name an ``earlier`` shard of the chain: its readers know the keys of this
+    one from the shard-end before it.
 
     Raises:
         ConfigError: the witnesses make no quorum, or a file of ``also`` cannot be satisfied.
     """
     own = _own(config, signers)
-    return (own, *(_other(path, own, signers) for path in config.also))
+    also = () if over else config.also
+    return (own, *(_other(path, own, signers, earlier) for path in also))
 
 
 def _own(config: LogConfig, signers: Sequence[Signer]) -> QuorumFile:
@@ -35,9 +42,13 @@ def _own(config: LogConfig, signers: Sequence[Signer]) -> QuorumFile:
         raise ConfigError(f"the witnesses make no quorum: {error}", rule="log.witnesses") from error
 
 
-def _other(path: Path, own: QuorumFile, signers: Sequence[Signer]) -> QuorumFile:
+def _other(
+    path: Path, own: QuorumFile, signers: Sequence[Signer], earlier: Sequence[str]
+) -> QuorumFile:
     try:
         found = QuorumFile.parse(read_limited(path, MAX_FILE).decode(errors="replace"))
+        if set(earlier) & set(found.origins):
+            found = extended(found, signers[0].name, [log.verifier.vkey for log in own.logs])
     except GlasslockError as error:
         raise ConfigError(f"{path.name}: {error}", rule="log.also") from error
     keys = found.log_keys(signers[0].name)

@@ -37,12 +37,12 @@ _MIGRATIONS: Final = (
 class Store:
     """The log's tables and its public folder."""
 
-    def __init__(self, folder: Path, point: WritePoint) -> None:
-        """Open the log in ``folder``; raises ``StorageError``."""
+    def __init__(self, folder: Path, public: Path, point: WritePoint) -> None:
+        """Open the log in ``folder``, with its files in ``public``; raises ``StorageError``."""
         self.db = Database.open(folder / "log.db", _MIGRATIONS, point=point)
         self._point = point
-        self.public = folder / "public"
-        self.public.mkdir(exist_ok=True)
+        self.public = public
+        self.public.mkdir(parents=True, exist_ok=True)
 
     def entries(self, first: int, end: int) -> list[bytes]:
         """Return entries ``first`` to ``end`` (not included)."""
@@ -117,6 +117,11 @@ class Store:
         """Return size and note published last."""
         row = self.db.one("SELECT size, note FROM published ORDER BY size DESC LIMIT 1")
         return None if row is None else (row[0], row[1])
+
+    def newest_size(self) -> int:
+        """Return how many entries are published."""
+        newest = self.newest()
+        return 0 if newest is None else newest[0]
 
     def history(self, after: int, limit: int) -> list[bytes]:
         """Return the first published note of each size beyond ``after``, in order."""

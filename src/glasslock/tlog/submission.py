@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from glasslock import signing
-from glasslock.errors import WireError
+from glasslock.errors import BadSignature, WireError
 from glasslock.signing import PUBLIC_KEY_SIZE, SIGNATURE_SIZE, Signer
 from glasslock.wire.codec import encode
 from glasslock.wire.labels import Label
@@ -35,13 +35,24 @@ class Submission:
         """Return the body of the request."""
         return encode((self.submitter, int(self.immediate), self.entry, self.signature))
 
-    def verify(self, origin: str) -> None:
-        """Check that ``submitter`` signed this for the log ``origin``.
+    def verify(self, origin: str, *earlier: str) -> None:
+        """Check that ``submitter`` signed this for the log ``origin``, or an earlier shard of it.
+
+        A chain of shards takes an entry once, so which of its origins was meant changes nothing.
 
         Raises:
             BadSignature: it did not.
             KeyRejected: the key is not usable.
         """
+        for each in earlier:
+            try:
+                self._verify(each)
+            except BadSignature:
+                continue
+            return
+        self._verify(origin)
+
+    def _verify(self, origin: str) -> None:
         content = _content(origin, self.entry, immediate=self.immediate)
         signing.verify(self.submitter, Label.SIGN_SUBMIT, content, self.signature)
 

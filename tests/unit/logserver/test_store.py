@@ -16,7 +16,7 @@ ENTRIES = [b"entry %d" % number for number in range(5)]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path, no_point)
+    return Store(tmp_path, tmp_path / "public", no_point)
 
 
 def test_one_size_has_one_root_for_ever(store: Store) -> None:
