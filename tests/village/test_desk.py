@@ -20,7 +20,6 @@ from glasslock.errors import BadSignature, Denied, StateError, VerificationError
 from glasslock.orders.ledger import sign_leaf
 from glasslock.orders.lifecycle import State
 from glasslock.runtime.keys import save_seed
-from glasslock.tlog.chain import Shard
 from glasslock.wire.labels import Label
 from glasslock.wire.leaf import RefusalLeaf, encode_leaf
 from tests.village.access import Keyholder
@@ -326,12 +325,6 @@ async def test_a_report_is_added_to_the_case_file_that_was_made_last(tmp_path: P
             here.office.is_newest(here.again(case), first.data)
         assert caught.value.rule == "case.another"
         here.office.is_newest(here.again(case), second.data)
-        stored = here.office._stored
-        beyond = Shard(5, "2", "log.test/2", ("a key",))
-        here.office._stored = lambda origin: replace(stored(origin), shard=beyond)  # type: ignore[method-assign]
-        with pytest.raises(StateError) as over:
-            here.office._excerpt(ORDERS, [0])
-        assert over.value.rule == "desk.shard"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ order and no policy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from glasslock.casefile.canonical import (
@@ -21,8 +20,9 @@ from glasslock.casefile.canonical import (
 from glasslock.errors import VerificationError, WireError
 from glasslock.orders.ledger import Ledger
 from glasslock.sealing.book import PolicyBook
-from glasslock.tlog.checkpoint import VerifiedCheckpoint, verify_checkpoint
-from glasslock.tlog.proof import LoggedEntry, verify_entry
+from glasslock.tlog.chain import ALONE, extended
+from glasslock.tlog.checkpoint import VerifiedCheckpoint, read_head, verify_checkpoint
+from glasslock.tlog.proof import LoggedEntry, decode_proof, in_chain, verify_entry
 from glasslock.tlog.quorum import QuorumFile
 
 
@@ -96,12 +96,17 @@ def _log(value: object) -> LogExcerpt:
 
 @dataclass(frozen=True, slots=True)
 class ReadLogs:
-    """Both logs as far as the excerpts prove them, replayed."""
+    """Both logs as far as the excerpts prove them, replayed.
+
+    ``origins`` are where the chain of each begins for its reader; ``reading`` is of the orders log.
+    """
 
     book: PolicyBook
     ledger: Ledger
     policy: VerifiedCheckpoint
     orders: VerifiedCheckpoint
+    origins: tuple[str, str]
+    reading: Reading
 
 
 def read_logs(excerpts: Excerpts, quorum: QuorumFile) -> ReadLogs:
@@ -117,45 +122,86 @@ def read_logs(excerpts: Excerpts, quorum: QuorumFile) -> ReadLogs:
     if _keys(QuorumFile.parse(excerpts.quorum)) != _keys(quorum):
         raise VerificationError("the logs were read under another quorum", rule="case.quorum")
     book, ledger = PolicyBook(), Ledger()
-    policy, found = read_log(excerpts.policy, quorum)
+    policy, found, _ = read_log(excerpts.policy, quorum)
     for each in found:
         book.add(each.entry, each.index, each.checkpoint.median_time)
-    orders, found = read_log(excerpts.orders, quorum)
+    orders, found, reading = read_log(excerpts.orders, quorum)
     for each in found:
         ledger.add(each.entry, each.index, each.checkpoint.median_time)
     book.seen(policy.median_time)
     ledger.seen(orders.median_time)
-    return ReadLogs(book, ledger, policy, orders)
+    origins = excerpts.policy.origin, excerpts.orders.origin
+    return ReadLogs(book, ledger, policy, orders, origins, reading)
+
+
+class Reading:
+    """A log as its excerpt proves it, shard after shard; mutable: it goes on with each entry.
+
+    A successor is believed by the keys of the shard-end before it, proven as the last leaf of its
+    shard, and by its genesis, which embeds the checkpoint of that proof.
+    """
+
+    def __init__(self, origin: str, quorum: QuorumFile) -> None:
+        """Begin with nothing of the log ``origin`` read, under a reader's own ``quorum``."""
+        self._pinned = quorum
+        self._origin, self._quorum, self._shard = origin, quorum, ALONE
+        self._bases: dict[str, tuple[int, QuorumFile]] = {}
+
+    def take(self, proven: ProvenBytes) -> LoggedEntry:
+        """Return the next entry as logged at the index that it claims; raises as ``read_logs``."""
+        logged = verify_entry(proven.proof, proven.entry, self._quorum, origin=self._origin)
+        if self._shard.before is not None and logged.index:
+            raise VerificationError("the beginning of a shard is left out", rule="case.shard")
+        shard = self._shard.read(logged.index, [proven.entry])
+        if shard.end and logged.index + 1 != logged.checkpoint.size:
+            raise VerificationError("a shard goes on after its end", rule="case.shard")
+        self._bases[self._origin] = shard.base, self._quorum
+        if shard.end:
+            shard = shard.successor(logged.checkpoint)
+            self._origin = shard.origin
+            self._quorum = extended(self._pinned, shard.origin, shard.vkeys)
+            base = self._bases[logged.checkpoint.origin][0]
+        else:
+            base = shard.base
+        self._shard = shard
+        return _at(proven, logged, base)
+
+    def later(self, proven: ProvenBytes) -> LoggedEntry:
+        """Return an entry that was added to the package afterwards; raises as ``read_logs``."""
+        origin = read_head(decode_proof(proven.proof).checkpoint)[1].origin
+        if origin not in self._bases:
+            raise VerificationError("the entry stands in another shard", rule="case.shard")
+        base, quorum = self._bases[origin]
+        return _at(proven, verify_entry(proven.proof, proven.entry, quorum, origin=origin), base)
+
+    def newest(self, note: bytes) -> VerifiedCheckpoint:
+        """Return the newest checkpoint of the log; raises as ``read_logs``."""
+        return verify_checkpoint(note, self._quorum, origin=self._origin)
+
+
+def _at(proven: ProvenBytes, logged: LoggedEntry, base: int) -> LoggedEntry:
+    [found] = in_chain((logged,), base)
+    if found.index != proven.index:
+        raise VerificationError("an entry stands elsewhere in its log", rule="case.index")
+    return found
 
 
 def read_log(
     log: LogExcerpt, quorum: QuorumFile
-) -> tuple[VerifiedCheckpoint, tuple[LoggedEntry, ...]]:
-    """Return the checkpoint and the entries of one log; raises as ``read_logs``."""
-    checkpoint = verify_checkpoint(log.checkpoint, quorum, origin=log.origin)
-    return checkpoint, tuple(_in_order(log.entries, log.origin, quorum, checkpoint))
-
-
-def read_entry(proven: ProvenBytes, origin: str, quorum: QuorumFile) -> LoggedEntry:
-    """Return one entry as logged at the index that it claims; raises as ``read_logs``."""
-    logged = verify_entry(proven.proof, proven.entry, quorum, origin=origin)
-    if logged.index != proven.index:
-        raise VerificationError("an entry stands elsewhere in its log", rule="case.index")
-    return logged
-
-
-def _in_order(
-    entries: Sequence[ProvenBytes], origin: str, quorum: QuorumFile, newest: VerifiedCheckpoint
-) -> list[LoggedEntry]:
+) -> tuple[VerifiedCheckpoint, tuple[LoggedEntry, ...], Reading]:
+    """Return newest checkpoint, entries, and the log as read so far; raises as ``read_logs``."""
+    reading = Reading(log.origin, quorum)
     found: list[LoggedEntry] = []
-    for each in entries:
-        logged = read_entry(each, origin, quorum)
+    for each in log.entries:
+        logged = reading.take(each)
         if found and logged.index <= found[-1].index:
             raise VerificationError("entries of a log do not rise", rule="case.entries")
-        if logged.checkpoint.size > newest.size:
-            raise VerificationError("an entry is newer than its log", rule="case.checkpoint")
         found.append(logged)
-    return found
+    newest = reading.newest(log.checkpoint)
+    covered = (e.checkpoint.size for e in found if e.checkpoint.origin == newest.origin)
+    if any(size > newest.size for size in covered):
+        raise VerificationError("an entry is newer than its log", rule="case.checkpoint")
+    return newest, tuple(found), reading
 
 
 def _keys(quorum: QuorumFile) -> object:

@@ -68,8 +68,7 @@ def prove(evidence: Evidence, logs: ReadLogs) -> ProvenCase:
     logs.book.position(named)
     policy = logs.book.policies[named].record.signed.policy
     access = policy.access
-    origins = (logs.policy.origin, logs.orders.origin)
-    if access is None or (access.policy_origin, access.orders_origin) != origins:
+    if access is None or (access.policy_origin, access.orders_origin) != logs.origins:
         raise VerificationError("the policy names other logs", rule="case.origin")
     register = Register(policy, (logged.record for logged in logs.book.authorities))
     known = Logs(policy, register, logs.ledger)

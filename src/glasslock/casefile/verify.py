@@ -16,7 +16,7 @@ from typing import Any, Final
 from glasslock.casefile.canonical import decode_json
 from glasslock.casefile.custody import check_custody
 from glasslock.casefile.evidence import CASE, MESSAGES, PAGE, Evidence, read_evidence
-from glasslock.casefile.excerpts import ProvenBytes, read_entry, read_logs
+from glasslock.casefile.excerpts import ProvenBytes, Reading, read_logs
 from glasslock.casefile.facts import case_facts, report_leaf
 from glasslock.casefile.making import custody_of, documents
 from glasslock.casefile.reckoning import Reckoned, prove, reckon
@@ -72,7 +72,7 @@ def verify_package(data: bytes, quorum: QuorumFile, policy: bytes | None = None)
     made = documents(evidence, found)
     for name in (CASE, MESSAGES, PAGE):
         _check_same(name, sealed.files[name], made[name])
-    report = _check_report(sealed.report, sealed.digest, found, quorum)
+    report = _check_report(sealed.report, sealed.digest, found, logs.reading)
     return Accepted(sealed.digest, evidence, found, report, case_facts(evidence, found))
 
 
@@ -98,7 +98,7 @@ def _check_same(name: str, there: bytes, made: bytes) -> None:
 
 
 def _check_report(
-    report: ProvenBytes | None, named: bytes, found: Reckoned, quorum: QuorumFile
+    report: ProvenBytes | None, named: bytes, found: Reckoned, orders: Reading
 ) -> LoggedEntry:
     """Return the report in the log that names exactly this case file, with its counts.
 
@@ -108,7 +108,7 @@ def _check_report(
     if report is None:
         raise VerificationError("no report in the log names it yet", rule="case.unreported")
     case, opening = found.case, found.opening
-    logged = read_entry(report, case.access.orders_origin, quorum)
+    logged = orders.later(report)
     leaf = decode_leaf(logged.entry)
     wanted = report_leaf(case.record.index, opening.opened_slots, len(opening.messages), named)
     if not isinstance(leaf, SignedLeaf) or leaf.leaf != wanted:

@@ -7,7 +7,7 @@ Every step is stored before the next one begins, and each can be done again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -50,9 +50,8 @@ from glasslock.runtime.sqlite import WritePoint, no_point
 from glasslock.sealing.book import PolicyBook
 from glasslock.signing import Signer, SigningKey
 from glasslock.tlog.follow import Replica, TrustedLog
-from glasslock.tlog.proof import LoggedEntry
 from glasslock.tlog.quorum import MAX_FILE, QuorumFile
-from glasslock.tlog.reader import catch_up
+from glasslock.tlog.reader import Part, catch_up
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
 from glasslock.wire.labels import Label
@@ -124,7 +123,7 @@ class Office:
         before = self._replicas.get(origin) or self._stored(origin)
         async for part in fetch_parts(http, before, catch_up, self.clock):
             entries = [(e.index, e.checkpoint.median_time, e.entry) for e in part.entries]
-            if not self.store.put_log(before, part.replica, entries, _notes(part.entries)):
+            if not self.store.put_log(before, part.replica, entries, _notes(part)):
                 return False
             before = self._replicas[origin] = part.replica
         return True
@@ -351,13 +350,9 @@ class Office:
         )
 
     def _excerpt(self, origin: str, wanted: Iterable[int]) -> LogExcerpt:
-        replica = self._stored(origin)
-        checkpoint = replica.log.checkpoint
+        checkpoint = self._stored(origin).log.checkpoint
         if checkpoint is None:
             raise StateError("a log was never read", rule="desk.log")
-        # A proof is one of its shard, and a case file has one shard of each log.
-        if replica.shard.base:
-            raise StateError("case files reach over no end of a shard yet", rule="desk.shard")
         entries = [entry for _, _, entry in self.store.entries(origin)]
         return make_excerpt(entries, checkpoint, self.store.notes(origin), wanted)
 
@@ -399,9 +394,10 @@ class Office:
         """
         await self.read(self.config.orders_origin)
         found = self._excerpt(self.config.orders_origin, [index]).entries
-        if not found:
+        report = next((each for each in found if each.index == index), None)
+        if report is None:
             raise TransportError("the log does not show the report yet: ask again")
-        return found[0]
+        return report
 
     # -- notice -------------------------------------------------------------------------------
 
@@ -459,14 +455,17 @@ def _decoded(data: bytes, kind: type[T]) -> T:
     return api.read_body(msgspec.msgpack.Decoder(kind), data)
 
 
-def _notes(found: Sequence[LoggedEntry]) -> Iterator[tuple[int, bytes]]:
+def _notes(part: Part) -> Iterator[tuple[int, bytes]]:
     """Checkpoints worth keeping: those that first covered anything but an ingest root.
+
+    Sizes are counted over the chain, as places of entries are.
 
     Of a root only its place before an order counts, and the order's checkpoint proves that too.
     """
-    for each in found:
+    base = part.replica.shard.base
+    for each in part.entries:
         if not each.entry.startswith(_INGEST):
-            yield each.checkpoint.size, each.checkpoint.note
+            yield base + each.checkpoint.size, each.checkpoint.note
 
 
 def _quorum(path: Path) -> QuorumFile:
