@@ -23,6 +23,10 @@ from glasslock.logserver import shards
 from glasslock.logserver.app import LogServer
 from glasslock.logserver.plan import PLAN_FILE, Plan, ShardPlace, put_plan, read_plan
 from glasslock.logserver.shards import ShardedLog
+from glasslock.monitor.app import look
+from glasslock.monitor.audit import audit
+from glasslock.monitor.store import Store
+from glasslock.runtime.files import private_folder
 from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.server import build_app
 from glasslock.tlog.follow import Replica, TrustedLog
@@ -288,3 +292,30 @@ async def test_a_plan_is_refused_that_cannot_be(tmp_path: Path) -> None:
         (place.folder / "log" / PLAN_FILE).write_bytes(msgspec.json.encode(Plan(ORIGIN, "2028")))
         await until(lambda: bool(place.failures))
         assert await place.add(b"two") == [3]
+
+
+async def test_a_monitor_follows_the_chain_and_looks_at_each_shards_witnesses(
+    tmp_path: Path,
+) -> None:
+    async with years(tmp_path) as place:
+        await place.add(b"one")
+        store = Store(private_folder(tmp_path / "monitor"))
+        quorum = place.sharded.quorum
+        [before] = await look(quorum, place.url, store, place.clock)
+        await place.end(NEXT)
+        await place.add(b"two")
+        server = place.sharded._newest.server
+        both = QuorumFile.parse(quorum.text + "".join(f"log {key}\n" for key in server.vkeys))
+        for known in (quorum, both):
+            [seen] = await look(known, place.url, store, place.clock)
+            assert seen.failure is None
+            assert seen.contradictions == ()
+            assert [(each.base, each.size) for each in seen.shards] == [(0, 2), (2, 2)]
+            assert [entry for _, _, entry in seen.entries][3] == b"two"
+            assert len(seen.views) == 8
+            assert {view.verdict for view in seen.views} == {"agrees"}
+            [facts] = audit([seen], place.clock.now(), 600).logs
+            assert facts["size"] == 4
+            assert [each["first"] for each in facts["shards"]] == [0, 2]
+        assert [(each.base, each.size) for each in before.shards] == [(0, 1)]
+        store.db.close()

@@ -15,7 +15,7 @@ from glasslock.errors import (
     VerificationError,
     WireError,
 )
-from glasslock.monitor.audit import AGREES, AHEAD, DIFFERS, SILENT, Seen, View
+from glasslock.monitor.audit import AGREES, AHEAD, DIFFERS, SILENT, Seen, SeenShard, View
 from glasslock.monitor.replay import Entries
 from glasslock.monitor.store import Store
 from glasslock.runtime.clock import Clock
@@ -27,6 +27,7 @@ from glasslock.tlog.note import open_note
 from glasslock.tlog.quorum import QuorumFile, WitnessKey
 from glasslock.tlog.reader import CHECKPOINT, HISTORY, Part, Steps, catch_up, decode_history
 from glasslock.tlog.treehead import TreeHead
+from glasslock.wire.shard import is_reserved
 
 
 @dataclass
@@ -63,7 +64,9 @@ async def look(quorum: QuorumFile, url: str | None, store: Store, clock: Clock) 
         if address is None:
             raise ConfigError(f"say where the log {origin} is: its address", rule="log.url")
         found.append(await _read(TrustedLog(quorum, origin), address, store, clock))
-    return found
+    # A quorum file may list a later shard too: what is in a chain is told once.
+    later = {shard.origin for each in found for shard in each.shards[1:]}
+    return [each for each in found if each.origin not in later]
 
 
 async def _read(log: TrustedLog, address: str, store: Store, clock: Clock) -> Seen:
@@ -78,17 +81,23 @@ async def _read(log: TrustedLog, address: str, store: Store, clock: Clock) -> Se
     else:
         replica, failure = await _read_on(replica, address, store, clock, trail)
     entries = store.entries(log.origin)
-    shown = [await _shown(log.origin, witness) for witness in log.quorum.witnesses]
-    notes = [*trail.notes(), *(note for note, _ in shown)]
-    past = _Past.of(replica.log, entries, notes)
-    for note in notes:
-        _keep_contradiction(past, note, store, now)
-    views = []
-    for witness, (note, time) in zip(log.quorum.witnesses, shown, strict=True):
-        verdict, size = past.compare(note)
-        views.append(View(witness.name, verdict, size, time if note else 0))
+    logs = replica.logs((index, entry) for index, _, entry in entries if is_reserved(entry))
+    shards, views = [], list[View]()
+    for at, (shard, base) in enumerate(logs):
+        end = logs[at + 1][1] if at + 1 < len(logs) else None
+        own = store.entries(log.origin, base, end)
+        shown = [await _shown(shard.origin, witness) for witness in log.quorum.witnesses]
+        notes = [*trail.notes(), *(note for note, _ in shown)]
+        past = _Past.of(shard, own, notes)
+        for note in notes:
+            _keep_contradiction(past, log.origin, note, store, now)
+        for witness, (note, time) in zip(log.quorum.witnesses, shown, strict=True):
+            verdict, size = past.compare(note)
+            views.append(View(witness.name, verdict, size, time if note else 0, shard.origin))
+        shards.append(SeenShard(shard.origin, base, len(own)))
     times = tuple(time for time, _, _ in store.contradictions(log.origin))
-    return Seen(log.origin, replica.log.checkpoint, entries, failure, tuple(views), times)
+    held = replica.log.checkpoint
+    return Seen(log.origin, held, entries, failure, tuple(views), times, tuple(shards))
 
 
 async def _read_on(
@@ -124,9 +133,10 @@ def _followed(steps: Steps, trail: _Trail) -> Steps:
             except NotFound as error:
                 path = steps.throw(error)
                 continue
-            if path == CHECKPOINT:
+            # Of a successor they stand below its place.
+            if path.endswith(CHECKPOINT):
                 trail.newest = data
-            elif path.startswith(HISTORY):
+            elif f"/{HISTORY}/" in f"/{path}":
                 trail.history = data
             path = steps.send(data)
     except StopIteration as done:
@@ -192,7 +202,7 @@ def _head(log: TrustedLog, note: bytes) -> TreeHead | None:
     return head
 
 
-def _keep_contradiction(past: _Past, note: bytes, store: Store, now: int) -> None:
+def _keep_contradiction(past: _Past, chain: str, note: bytes, store: Store, now: int) -> None:
     """Keep ``note`` if the log signed it and it says another past than the one it has shown.
 
     Anybody can show that: both notes are signed by the log, and the entries below the one held
@@ -200,7 +210,7 @@ def _keep_contradiction(past: _Past, note: bytes, store: Store, now: int) -> Non
     """
     held = past.log.checkpoint
     if held is not None and past.compare(note)[0] == DIFFERS:
-        store.put_contradiction(past.log.origin, now, held.note, note)
+        store.put_contradiction(chain, now, held.note, note)
 
 
 async def _shown(origin: str, witness: WitnessKey) -> tuple[bytes, int]:

@@ -43,6 +43,16 @@ class View:
     verdict: str
     size: int = 0
     time: int = 0
+    shard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenShard:
+    """A shard of a log that is a chain: ``base`` entries stand before it, ``size`` in it."""
+
+    origin: str
+    base: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,7 @@ class Seen:
     failure: GlasslockError | None = None
     views: tuple[View, ...] = ()
     contradictions: tuple[int, ...] = ()
+    shards: tuple[SeenShard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +151,25 @@ def _about(seen: Seen, now: int, max_age: int) -> list[Finding]:
 
 
 def _facts(seen: Seen, checkpoint: VerifiedCheckpoint, found: Report) -> dict[str, Any]:
+    base = seen.shards[-1].base if seen.shards else 0
+    shards: dict[str, object] = {}
+    if len(seen.shards) > 1:
+        shards["shards"] = [
+            {"origin": each.origin, "first": each.base, "size": each.size}
+            | {"witnesses": _views(seen, each.origin)}
+            for each in seen.shards
+        ]
     return {
         "origin": seen.origin,
         "kind": found.kind,
-        "size": checkpoint.size,
+        "size": base + checkpoint.size,
         "time": checkpoint.median_time,
         "cosigned": [name for name, _ in checkpoint.times],
-        "witnesses": {view.name: view.verdict for view in seen.views},
+        "witnesses": _views(seen, checkpoint.origin),
+        **shards,
         **found.facts,
     }
+
+
+def _views(seen: Seen, shard: str) -> dict[str, str]:
+    return {view.name: view.verdict for view in seen.views if view.shard in ("", shard)}

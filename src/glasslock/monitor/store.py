@@ -32,25 +32,30 @@ MIGRATIONS: Final = (
     "ALTER TABLE logs ADD COLUMN state BLOB;",
 )
 
+# No log has an entry of that number.
+_ALL: Final = (1 << 63) - 1
+
 
 class _Stored:
     """The entries of a log as they lie in the database, read anew each time."""
 
-    def __init__(self, db: Database, origin: str) -> None:
-        self._db, self._origin = db, origin
+    def __init__(self, db: Database, origin: str, first: int, end: int) -> None:
+        self._db, self._origin, self._first, self._end = db, origin, first, end
 
     def __iter__(self) -> Iterator[Entry]:
         # By pages: nothing is open between two of them, and a page is all that is in memory.
         sql = (
-            "SELECT idx, time, entry FROM entries WHERE origin = ? AND idx > ? ORDER BY idx LIMIT ?"
+            "SELECT idx, time, entry FROM entries WHERE origin = ? AND idx > ? AND idx < ?"
+            " ORDER BY idx LIMIT ?"
         )
-        last = -1
-        while rows := self._db.all(sql, (self._origin, last, _PAGE)):
+        last = self._first - 1
+        while rows := self._db.all(sql, (self._origin, last, self._end, _PAGE)):
             last = rows[-1][0]
             yield from ((index, time, entry) for index, time, entry in rows)
 
     def __len__(self) -> int:
-        row = self._db.one("SELECT COUNT(*) FROM entries WHERE origin = ?", (self._origin,))
+        sql = "SELECT COUNT(*) FROM entries WHERE origin = ? AND idx >= ? AND idx < ?"
+        row = self._db.one(sql, (self._origin, self._first, self._end))
         return 0 if row is None else int(row[0])
 
 
@@ -91,9 +96,12 @@ class Store:
                 (origin, checkpoint.note, encode_hashes(replica.nodes), replica.state),
             )
 
-    def entries(self, origin: str) -> Entries:
-        """Return all entries of a log, as (index, witnessed time, bytes), while this is open."""
-        return _Stored(self.db, origin)
+    def entries(self, origin: str, first: int = 0, end: int | None = None) -> Entries:
+        """Return entries of a log, as (index, witnessed time, bytes), while this is open.
+
+        They are those from index ``first`` to ``end`` (not included), all if that is None.
+        """
+        return _Stored(self.db, origin, first, _ALL if end is None else end)
 
     def put_contradiction(self, origin: str, time: int, held: bytes, shown: bytes) -> None:
         """Keep two notes that cannot both be of one log; ``time`` is unix seconds."""

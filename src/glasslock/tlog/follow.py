@@ -8,7 +8,8 @@ it an older past.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +20,7 @@ from glasslock.tlog.encoding import HASH_SIZE, decode_hash, encode_base64
 from glasslock.tlog.merkle import MAX_PROOF, Frontier, verify_consistency
 from glasslock.tlog.proof import LoggedEntry, in_chain, verify_appended
 from glasslock.tlog.quorum import QuorumFile
+from glasslock.wire.shard import ShardEnd, decode_shard_leaf
 
 # Different witnesses cosign different checkpoints, and their clocks differ: the median may step
 # back by this much between two honest checkpoints.
@@ -201,6 +203,30 @@ class Replica:
         if shard.origin in (self.origin, self.log.origin):
             raise LogInconsistent("a shard is followed by itself", rule="log.shard")
         return self._at(shard)
+
+    def logs(self, own: Iterable[tuple[int, bytes]]) -> list[tuple[TrustedLog, int]]:
+        """Return the shards of the chain up to here, each with how many entries are before it.
+
+        ``own`` are the chain's own leaves, by index. A shard that has ended stands at its final
+        checkpoint, if that holds under today's quorum file.
+        """
+        found = [(self._at(ALONE).log, 0)]
+        end: ShardEnd | None = None
+        for index, entry in own:
+            leaf = decode_shard_leaf(entry)
+            if isinstance(leaf, ShardEnd):
+                end = leaf
+            elif end is None:
+                found[0] = found[0][0], index
+            else:
+                log, base = found[-1]
+                with contextlib.suppress(VerificationError):
+                    found[-1] = log.restore(leaf.checkpoint), base
+                later = Shard(index, end.place, end.origin, end.vkeys)
+                found.append((self._at(later).log, index))
+        if found[-1][0].origin == self.log.origin:
+            found[-1] = self.log, found[-1][1]
+        return found
 
     def _at(self, shard: Shard) -> Replica:
         """Return a replica that has read nothing of ``shard``."""
