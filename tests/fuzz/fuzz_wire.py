@@ -7,6 +7,7 @@ import sys
 from glasslock.errors import GlasslockError
 from glasslock.wire.api import decode_device_frame, decode_provider_frame
 from glasslock.wire.codec import decode, encode
+from glasslock.wire.drill import decode_drill, encode_drill
 from glasslock.wire.entry import decode_receipt, decode_receipt_leaf
 from glasslock.wire.policy import decode_policy, decode_policy_extension, decode_signed_policy
 from glasslock.wire.record import decode_record, encode_record
@@ -22,9 +23,15 @@ def _record(data: bytes) -> None:
         raise RuntimeError("a record has two spellings")
 
 
+def _drill(data: bytes) -> None:
+    if encode_drill(decode_drill(data)) != data:
+        raise RuntimeError("a record of a drill has two spellings")
+
+
 TARGETS = (
     _value,
     _record,
+    _drill,
     decode_policy,
     decode_signed_policy,
     decode_policy_extension,

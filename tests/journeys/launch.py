@@ -3,7 +3,8 @@
     launch.py ROLE TARGET POINT COUNT
 
 ROLE is provider, log, witness or keyholder (TARGET: its settings), answer (a person who says yes
-to orders about fraud only, to the keyholder with these settings), or client (TARGET: its folder).
+to orders about fraud only, to the keyholder with these settings), drill (a person who starts one
+there), or client (TARGET: its folder).
 At the COUNT-th visit of POINT the process is gone, without a chance to tidy up. POINT ``record``
 kills nothing and appends the names of all points passed to TARGET.points.
 """
@@ -96,6 +97,15 @@ def answer(config: KeyholderConfig, clock: FileClock, point: Killer) -> None:
         office.close()
 
 
+def drill(config: KeyholderConfig, clock: FileClock, point: Killer) -> None:
+    """Start a drill as a person does, beside the daemon."""
+    office = keyholder.open_office(config, clock, point)
+    try:
+        keyholder.start_drill(office, None, None)
+    finally:
+        office.close()
+
+
 def main() -> None:
     role, target, point, count = sys.argv[1:5]
     killer = Killer(point, int(count), Path(f"{target}.points"))
@@ -105,10 +115,11 @@ def main() -> None:
         log.run(load_config(Path(target), LogConfig), point=killer)
     elif role == "witness":
         witness.run(load_config(Path(target), WitnessConfig), point=killer)
-    elif role in ("keyholder", "answer"):
+    elif role in ("keyholder", "answer", "drill"):
         config = load_config(Path(target), KeyholderConfig)
         clock = FileClock(Path(f"{target}.offset"))
-        (keyholder.run if role == "keyholder" else answer)(config, clock, killer)
+        verbs = {"keyholder": keyholder.run, "answer": answer, "drill": drill}
+        verbs[role](config, clock, killer)
     else:
         asyncio.run(client(Path(target), killer))
 

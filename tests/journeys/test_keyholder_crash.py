@@ -1,9 +1,9 @@
 """A keyholder is killed at every write point of its store, from its first key to its last.
 
 Around it are real logs and witnesses, three keyholders in this process, and a provider and a desk
-that only hand out and take in. It proves a period key, releases one order, refuses another, gives
-notice of both, and destroys the key. Afterwards the log holds each of its records once, and what it
-sent is what the log announced.
+that only hand out and take in. It proves a period key, answers a drill and makes one, releases one
+order, refuses another, gives notice of both, and destroys the key. Afterwards the log holds each of
+its records once, and what it sent is what the log announced.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 from glasslock.ids import account_id
-from glasslock.keyholder.app import open_keyholder, open_office
+from glasslock.keyholder.app import open_keyholder, open_office, start_drill
 from glasslock.keyholder.config import KeyholderConfig
 from glasslock.keyholder.duress import DURESS, read_marks
 from glasslock.keyholder.keys import KEY_FILE
@@ -33,6 +33,7 @@ from glasslock.runtime.keys import save_seed
 from glasslock.runtime.server import HttpRequest, HttpRoute, Reply, build_app
 from glasslock.runtime.service import bind
 from glasslock.sealing.book import PolicyBook
+from glasslock.sealing.drill import Drill, Making, State
 from glasslock.wire import api
 from glasslock.wire.contact import decode_contact
 from glasslock.wire.labels import Label
@@ -59,6 +60,8 @@ from tests.village.village import Clock
 # Only a keyholder behind an air gap passes `gap`: tests/village/test_airgap.py.
 NAMES = sorted({point.rpartition(".")[0] for point in write_points("keyholder")} - {"gap"})
 Deaths = tuple[tuple[str, int], ...]
+# Who passes which points, where it is not the daemon.
+VERBS = {"answer": "answer", "codes": "answer", "drill": "drill"}
 # One story for each transaction: it dies at its beginning, then before it is written, then after.
 FIRST: list[Deaths] = [tuple((f"{name}.{m}", 1) for m in MOMENTS) for name in NAMES]
 # The second verdict is the refusal, the second progress a notice; logs are read all the time. How
@@ -184,16 +187,16 @@ class Place:
     async def _keep_alive(self) -> None:
         """Start the process again whenever it is gone; it dies as often as it is told to."""
         while True:
-            point, count = self._next(answering=False)
+            point, count = self._next("daemon")
             self._process = await Process.launch("keyholder", self.settings, point, count)
             await self._process.process.wait()
             self._died(point)
 
-    async def answer(self) -> None:
-        """Run the person's verb, again if it was killed."""
+    async def verb(self, name: str) -> None:
+        """Run a person's verb, again if it was killed."""
         while True:
-            point, count = self._next(answering=True)
-            process = await Process.launch("answer", self.settings, point, count)
+            point, count = self._next(name)
+            process = await Process.launch(name, self.settings, point, count)
             with contextlib.suppress(Gone):
                 await process.line()
             await process.stop()
@@ -201,9 +204,11 @@ class Place:
                 return
             self._died(point)
 
-    def _next(self, *, answering: bool) -> tuple[str, int]:
-        if self.to_come and self.to_come[0][0].startswith(("answer.", "codes.")) == answering:
-            return self.to_come[0]
+    def _next(self, who: str) -> tuple[str, int]:
+        if self.to_come:
+            name = self.to_come[0][0].partition(".")[0]
+            if who == VERBS.get(name, "daemon"):
+                return self.to_come[0]
         return "none", 1
 
     def _died(self, point: str) -> None:
@@ -255,9 +260,12 @@ class Place:
         await self.until(self._all_vetted)
         keys = self.book.vetted(self.policy)
         await self.go_to(max(key.record.first_day for key in keys) * DAY + 60)
+        start_drill(self.others[0], None, None)
+        await self.verb("drill")
+        await self.until(self._drilled)
         indexes = await self._orders()
         await self.until(lambda: self._kept(lambda c: len(c) == 2))
-        await self.answer()
+        await self.verb("answer")
         await self.until(lambda: self._said(indexes[0], DoneLeaf))
         await self.until(lambda: self._said(indexes[1], RefusalLeaf))
         order = self.ledger.orders[indexes[0]]
@@ -273,6 +281,15 @@ class Place:
 
     def _all_vetted(self) -> bool:
         return len(self.book.vetted(self.policy)) >= 4
+
+    def _drills(self) -> list[Drill]:
+        return self.others[0].drills.of(self.policy, self.book)
+
+    def _drilled(self) -> bool:
+        """Both makers' drills are over, and shown to be made right."""
+        results = [self.others[0].drills.result(each, self.clock.now()) for each in self._drills()]
+        right = all(result.making is Making.RIGHT for result in results)
+        return right and {each.maker for each in self._drills()} == {0, 1}
 
     def _ended(self) -> bool:
         return any(e.record.keyholder == "keyholder-0" for e in self.book.ends)
@@ -334,12 +351,23 @@ class Place:
         ends = Counter(e.record.key_id for e in book.ends if e.record.keyholder == mine)
         assert set(ends.values()) == {1}
         assert {kind for kind, _, _ in steps} == {"challenge", "answer", "reveal"}
+        self._check_drills()
         self._check_orders(ledger)
         office = open_office(load_config(self.settings, KeyholderConfig), self.clock)
         try:
             assert all(office.keys[key_id].seed is None for key_id in ends)
         finally:
             office.close()
+
+    def _check_drills(self) -> None:
+        """Everybody passed in each; a verb that died when all was written was run once more."""
+        board = self.others[0].drills
+        assert 2 <= len(self._drills()) <= 3
+        for each in self._drills():
+            states = Counter(board.result(each, self.clock.now()).seats)
+            assert states == {State.MAKER: 1, State.PASSED: 3}
+            assert len(board.answers[each.record.context]) == 3
+            assert len(board.secrets[each.record.context]) == 1
 
     def _check_orders(self, ledger: Ledger) -> None:
         first, second = (ledger.orders[index] for index in sorted(ledger.orders))

@@ -19,6 +19,7 @@ from glasslock.wire import (
     api,
     codec,
     contact,
+    drill,
     entry,
     envelope,
     gap,
@@ -285,6 +286,26 @@ records = st.one_of(
     *(_authority_record(role) for role in record.ROLES),
 )
 
+seat_digests = several(st.one_of(st.none(), digests), 1, 6)
+drills = st.one_of(
+    built(
+        drill.DrillRecord,
+        digests,
+        holders,
+        digests,
+        u32,
+        u64,
+        seat_digests,
+        seat_digests,
+        st.binary(min_size=1, max_size=90),
+        signatures,
+    ),
+    built(drill.DrillPart, digests, encs),
+    built(drill.DrillAnswer, digests, holders, digests, digests, signatures),
+    built(drill.DrillAnswer, digests, holders, st.none(), st.none(), signatures),
+    built(drill.DrillSecret, digests, digests, signatures),
+)
+
 # -- orders ---------------------------------------------------------------------------------
 
 
@@ -470,6 +491,7 @@ TABLE: dict[str, Case] = _named(
     Case(credentials.decode_credential, _credential, st.tuples(names, sized(16))),
     Case(entry.decode_receipt_leaf, _encode, receipt_leaves),
     Case(entry.decode_receipt, _encode, receipts),
+    Case(drill.decode_drill, drill.encode_drill, drills, cbor_at=_after_line),
     Case(envelope.decode_slot_header, _encoded, slot_headers),
     Case(
         envelope.decode_message_header,

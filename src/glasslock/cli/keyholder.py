@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeVar
 import typer
 
 from glasslock.cli import contact, output
+from glasslock.cli import drill as drills
 from glasslock.errors import WireError
 from glasslock.keyholder import app as keyholder
 from glasslock.keyholder import keys
@@ -130,6 +131,37 @@ def destroy(
     """Destroy a period key now, for ever; the running keyholder logs it."""
     _at_office(config, lambda office: keyholder.destroy(office, _hex(key_id)))
     output.talk("destroyed: nothing sealed to this key can be released by this keyholder")
+
+
+@app.command()
+def drill(
+    config: Config,
+    what: Annotated[str, typer.Argument(help="start or status")],
+    *,
+    day: Annotated[
+        int | None, typer.Option(help="policy day whose keys are tried; today's unless given")
+    ] = None,
+    hours: Annotated[
+        int | None, typer.Option(min=1, help="time to answer; a policy day unless given")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have all keyholders prove that they can still give a share, or show how each did."""
+    if what not in ("start", "status"):
+        raise WireError("say start or status", rule="keyholder.drill")
+    if what == "start":
+        _at_office(config, lambda office: drills.start(office, day, hours))
+    else:
+        _at_office(config, lambda office: drills.status(office, as_json=as_json))
+
+
+@app.command()
+def revoke(
+    config: Config, key_id: Annotated[str, typer.Argument(help="as the policy log names it")]
+) -> None:
+    """Have nobody seal to a period key any more, be it that it is lost; the daemon logs it."""
+    _at_office(config, lambda office: keyholder.revoke(office, _hex(key_id)))
+    output.talk("revoked: it seals nothing from an hour after this is logged")
 
 
 @app.command()

@@ -110,7 +110,17 @@ def _tell(account: Account) -> None:
         }
         for each in statistics.answers
     ]
-    for table in (months, answers):
+    drills = [
+        {
+            "keyholder": row["keyholder"],
+            "drills": row["asked"],
+            "last": row["last"] or "-",
+            "passed": "-" if row["passed"] is None else moment(row["passed"]),
+            "overdue": "yes" if row["overdue"] else "no",
+        }
+        for row in account.drills
+    ]
+    for table in (months, answers, drills):
         if table:
             output.data("")
             output.table(table)

@@ -11,7 +11,7 @@ import msgspec
 
 from glasslock import signing
 from glasslock.errors import ConfigError, GlasslockError, StateError
-from glasslock.keyholder import duress, period, watch
+from glasslock.keyholder import drill, duress, period, watch
 from glasslock.keyholder.check import LoggedOrder, check
 from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
 from glasslock.keyholder.founding import PolicyDraft, found
@@ -35,6 +35,7 @@ from glasslock.tlog.quorum import MAX_FILE
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
 from glasslock.wire.contact import ContactKey
+from glasslock.wire.drill import Drilled, encode_drill
 from glasslock.wire.labels import Label
 from glasslock.wire.policy import Policy, SignedPolicy
 from glasslock.wire.record import PolicyRecord, encode_record
@@ -181,6 +182,57 @@ def destroy(office: Office, key_id: bytes) -> None:
     end = period.make_end(seated, key_id, office.clock.now())
     office.store.end_keys({key_id: Outgoing(office.policy_log.origin, encode_record(end))})
     office.keys[key_id] = replace(key, seed=None)
+
+
+def revoke(office: Office, key_id: bytes) -> None:
+    """Have nobody seal to an own period key any more, be it that it is lost; it is not destroyed.
+
+    Raises:
+        StateError: this keyholder has logged no such key, or it is ended already.
+    """
+    seated = _seated(office)
+    logged = any(
+        key.record.key_id == key_id and key.record.keyholder == seated.name
+        for key in office.book.keys
+    )
+    if not logged or any(end.record.key_id == key_id for end in office.book.ends):
+        raise StateError("there is no such period key", rule="keyholder.key-id")
+    end = period.make_end(seated, key_id, office.clock.now(), period.REVOKED)
+    office.store.queue([Outgoing(office.policy_log.origin, encode_record(end))])
+
+
+# -- drills -----------------------------------------------------------------------------------
+
+
+def start_drill(office: Office, day: int | None, seconds: int | None) -> bytes:
+    """Make a drill of the keys of ``day`` (today); the daemon logs it. Returns its context.
+
+    ``seconds`` are given to answer: a policy day unless it is said.
+
+    Raises:
+        StateError: too little or too much time, or a day to come.
+        SeatsVacant: a class has fewer keys than its threshold.
+    """
+    seated, now = _seated(office), office.clock.now()
+    at = max(now, office.book.time)
+    made = drill.start(
+        office.drill_facts(seated),
+        at // seated.day if day is None else day,
+        seated.day if seconds is None else seconds,
+        os.urandom(drill.FRESH),
+        now,
+    )
+    log = office.policy_log.origin
+    # What it was made from is on disk before anybody can answer: else it is never shown.
+    records: tuple[Drilled, ...] = (made.record, *made.parts)
+    outgoing = [Outgoing(log, encode_drill(each)) for each in records]
+    office.store.put_drill(made.record.context, made.secret, outgoing)
+    return made.record.context
+
+
+def drill_rows(office: Office) -> list[drill.DrillRow]:
+    """Return how the drills of the policy stand, as this keyholder has read the log."""
+    return drill.rows(office.drill_facts(_seated(office)), office.clock.now())
 
 
 def _seated(office: Office) -> Seated:

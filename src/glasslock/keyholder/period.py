@@ -29,6 +29,7 @@ from glasslock.wire.record import (
 )
 
 DESTROYED: Final = "destroyed"
+REVOKED: Final = "revoked"
 MIN_AHEAD: Final = 2
 # One seat may ask again after it lost its coins, but not for ever.
 MAX_CHALLENGES: Final = 3
@@ -132,9 +133,9 @@ def make_challenge(seated: Seated, key: PeriodKeyRecord, coins: bytes) -> tuple[
     return Coins(key.key_id, enc, coins), _proof(seated, "challenge", key.key_id, seated.name, enc)
 
 
-def make_end(seated: Seated, key_id: bytes, now: int) -> EndRecord:
-    """Return the signed word that an own key is destroyed."""
-    bare = EndRecord(DESTROYED, key_id, seated.name, now)
+def make_end(seated: Seated, key_id: bytes, now: int, kind: str = DESTROYED) -> EndRecord:
+    """Return the signed word that an own key is destroyed, or ``REVOKED``."""
+    bare = EndRecord(kind, key_id, seated.name, now)
     return replace(bare, signature=_sign(seated, bare.signed_part()))
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from glasslock.errors import Denied, GlasslockError, StateError
-from glasslock.keyholder import notice, period, release, watch
+from glasslock.keyholder import drill, notice, period, release, watch
 from glasslock.keyholder.check import Logs, is_over
 from glasslock.keyholder.config import KeyholderConfig, log_url, pinned_quorum, policy_digest
 from glasslock.keyholder.release import Facts, Plan, Verdict
@@ -32,6 +32,7 @@ from glasslock.runtime.http import Caller, HttpClient, fetch_parts
 from glasslock.runtime.keys import new_seed
 from glasslock.runtime.logs import Log
 from glasslock.sealing.book import PolicyBook
+from glasslock.sealing.drill import SHORTEST_PART, DrillBook
 from glasslock.sealing.possession import COINS
 from glasslock.sealing.releasing import FRESH
 from glasslock.signing import Signer
@@ -39,6 +40,7 @@ from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.reader import Part, catch_up
 from glasslock.tlog.submission import submit
 from glasslock.wire import api
+from glasslock.wire.drill import Drilled, encode_drill
 from glasslock.wire.gap import DESK, PROVIDER
 from glasslock.wire.leaf import MARK
 from glasslock.wire.order import decode_issued_order, decode_order
@@ -51,6 +53,23 @@ LONGEST_PAUSE: Final = 300
 NOTE_SECONDS: Final = 60
 
 
+@dataclass(frozen=True)
+class PolicyReading:
+    """What is read in the policy log: rosters by the one, drills by the other."""
+
+    book: PolicyBook
+    drills: DrillBook
+
+    def add(self, entry: bytes, index: int, time: int) -> None:
+        """Read the entry at ``index``, witnessed at ``time`` (unix seconds)."""
+        self.book.add(entry, index, time)
+        self.drills.add(entry, index, time)
+
+    def seen(self, time: int) -> None:
+        """Take note that the log was seen whole at ``time``."""
+        self.book.seen(time)
+
+
 @dataclass
 class FollowedLog:
     """A log and how far it was read; ``stored`` is the witnessed time last written down."""
@@ -58,7 +77,7 @@ class FollowedLog:
     origin: str
     url: str
     replica: Replica
-    told: PolicyBook | Ledger
+    told: PolicyReading | Ledger
     stored: int = 0
 
 
@@ -75,14 +94,16 @@ class Office:
         self.config, self.key, self.store, self.clock = config, key, store, clock
         self.quorum = pinned_quorum(config)
         self.policy = policy_digest(config)
-        self.book, self.ledger = PolicyBook(), Ledger(self._may_extend)
+        self.book, self.drills = PolicyBook(), DrillBook()
+        self.ledger = Ledger(self._may_extend)
         self._registers = Registers()
-        self.policy_log = self._follow(config.policy_origin, self.book)
+        reading = PolicyReading(self.book, self.drills)
+        self.policy_log = self._follow(config.policy_origin, reading)
         self.orders_log = self._follow(config.orders_origin, self.ledger)
         self.keys, self.coins = store.keys(), store.coins()
         self.cases = store.cases()
 
-    def _follow(self, origin: str, told: PolicyBook | Ledger) -> FollowedLog:
+    def _follow(self, origin: str, told: PolicyReading | Ledger) -> FollowedLog:
         start = Replica(TrustedLog(self.quorum, origin))
         replica = self.store.replica(origin, start)
         for each in self.store.entries(origin):
@@ -141,6 +162,19 @@ class Office:
             self.config.period_days,
         )
 
+    def drill_facts(self, seated: Seated) -> drill.DrillFacts:
+        """Return what this keyholder's part in drills rests on now."""
+        answered, secrets = self.store.drills()
+        return drill.DrillFacts(
+            seated,
+            self.book,
+            self.drills,
+            self.keys,
+            answered,
+            secrets,
+            lambda entry: self.store.written(self.policy_log.origin, entry),
+        )
+
 
 class Keyholder(Office):
     """A keyholder at work."""
@@ -156,6 +190,7 @@ class Keyholder(Office):
         self._provider = self._call(PROVIDER, config.provider)
         self._desks = {name: self._call(DESK + name, url) for name, url in config.desks.items()}
         self._judged: tuple[int, int, int] | None = None
+        self._drilled: tuple[int, int, int] | None = None
         self._pauses: dict[tuple[int, Step], tuple[int, int]] = {}
         self._failed: dict[str, str] = {}
         self._submitting: asyncio.Task[None] | None = None
@@ -179,6 +214,7 @@ class Keyholder(Office):
         await self._step("policy-log", lambda: self._read(self.policy_log))
         await self._step("orders-log", lambda: self._read(self.orders_log))
         await self._step("periods", self._keep_periods)
+        await self._step("drills", self._drill)
         await self._step("orders", self._work)
         await self._step("submit", self._submit)
 
@@ -281,6 +317,28 @@ class Keyholder(Office):
         self.store.end_keys(ends)
         for key_id in ends:
             self.keys[key_id] = replace(self.keys[key_id], seed=None)
+
+    # -- drills -------------------------------------------------------------------------------
+
+    async def _drill(self) -> None:
+        seated = self.seated
+        if seated is None:
+            return
+        facts, now = self.drill_facts(seated), self.clock.now()
+        hour = max(now, self.book.time) * SHORTEST_PART // seated.day
+        state = (self.book.size, len(facts.secrets), hour)
+        if state == self._drilled:
+            return
+        for answer in drill.answers_due(facts, now):
+            # That it was answered goes with the answer: a key that is lost or found in between
+            # does not give a drill a second one.
+            self.store.put_drill_answer(answer.context, self._to_drills(answer))
+            self._log.event("drill.answered", passed=answer.share is not None)
+        self.store.queue(map(self._to_drills, drill.secrets_due(facts, now)))
+        self._drilled = state
+
+    def _to_drills(self, record: Drilled) -> Outgoing:
+        return Outgoing(self.policy_log.origin, encode_drill(record))
 
     # -- orders -------------------------------------------------------------------------------
 

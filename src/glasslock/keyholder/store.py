@@ -57,6 +57,11 @@ MIGRATIONS: Final = (
     ) STRICT;
     """,
     "CREATE TABLE gap (number INTEGER PRIMARY KEY, exchange BLOB NOT NULL, errands BLOB) STRICT;",
+    """
+    CREATE TABLE drills (
+        context BLOB PRIMARY KEY, secret BLOB, answered INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 
@@ -223,6 +228,26 @@ class Store:
     def coins(self) -> dict[bytes, Coins]:
         """Return all own coins by the key they challenge."""
         return {row[0]: Coins(*row) for row in self.db.all("SELECT key_id, enc, coins FROM coins")}
+
+    # -- drills -------------------------------------------------------------------------------
+
+    def put_drill(self, context: bytes, secret: bytes, entries: Iterable[Outgoing]) -> None:
+        """Keep what an own drill was made from, and send the drill; in one transaction."""
+        with self.db.transaction("drill"):
+            self.db.execute("INSERT INTO drills VALUES (?, ?, 0)", (context, secret))
+            self._send(entries)
+
+    def put_drill_answer(self, context: bytes, entry: Outgoing) -> None:
+        """Send the answer to a drill, and keep that it was given; in one transaction."""
+        with self.db.transaction("drill-answer"):
+            self.db.execute("INSERT INTO drills VALUES (?, NULL, 1)", (context,))
+            self._send([entry])
+
+    def drills(self) -> tuple[frozenset[bytes], dict[bytes, bytes]]:
+        """Return the contexts of answered drills, and own drills' secrets by context."""
+        rows = self.db.all("SELECT context, secret, answered FROM drills")
+        answered = frozenset(bytes(context) for context, _, done in rows if done)
+        return answered, {bytes(row[0]): bytes(row[1]) for row in rows if row[1] is not None}
 
     # -- orders -------------------------------------------------------------------------------
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
 
 from glasslock.errors import GlasslockError
 from glasslock.monitor import findings
+from glasslock.monitor.drills import drilled
 from glasslock.monitor.findings import BROKEN, Finding
 from glasslock.monitor.replay import (
     ORDERS,
@@ -81,6 +82,7 @@ class Account:
     keys: list[dict[str, Any]] = field(default_factory=list)
     statistics: Statistics = field(default_factory=Statistics)
     findings: list[Finding] = field(default_factory=list)
+    drills: list[dict[str, Any]] = field(default_factory=list)
 
     def as_facts(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -89,6 +91,7 @@ class Account:
             "statistics": asdict(self.statistics),
             "orders": self.orders,
             "keys": self.keys,
+            "drills": self.drills,
             "findings": [asdict(each) for each in self.findings],
         }
 
@@ -113,6 +116,9 @@ def audit(seen: Sequence[Seen], now: int, max_age: int) -> Account:
         elif found.kind == POLICY:
             account.findings.extend(findings.of_policies(each.origin, found.facts))
             account.keys.extend(found.rows)
+            drills = drilled(each.origin, each.entries, each.checkpoint.median_time)
+            account.drills.extend(drills.rows)
+            account.findings.extend(drills.findings)
     return _with_statistics(account, seen, known)
 
 
@@ -126,7 +132,7 @@ def _with_statistics(account: Account, seen: Sequence[Seen], known: Bodies | Non
             removals += ledger.removals
             time = max(time, ledger.time)
     statistics = count(orders, time, known.names if known else {}, removals)
-    return Account(account.logs, account.orders, account.keys, statistics, account.findings)
+    return replace(account, statistics=statistics)
 
 
 def _about(seen: Seen, now: int, max_age: int) -> list[Finding]:

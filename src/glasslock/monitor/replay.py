@@ -15,6 +15,7 @@ from glasslock.orders.authority import Register
 from glasslock.orders.extension import Parties, nobody
 from glasslock.orders.ledger import Ledger
 from glasslock.sealing.book import PolicyBook
+from glasslock.wire import drill
 from glasslock.wire.leaf import (
     KINDS,
     CloseLeaf,
@@ -34,9 +35,13 @@ Entry: TypeAlias = tuple[int, int, bytes]
 POLICY: Final = "policy"
 ORDERS: Final = "orders"
 OTHER: Final = "other"
-_POLICY_TYPES: Final = frozenset(
-    {"policy", "period-key", "period-proof", "period-end", "authority"}
-)
+_POLICY_TYPES: Final = drill.TYPES | {
+    "policy",
+    "period-key",
+    "period-proof",
+    "period-end",
+    "authority",
+}
 
 
 class Entries(Protocol):

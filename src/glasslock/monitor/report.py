@@ -24,6 +24,7 @@ from glasslock.orders.authority import Register
 from glasslock.orders.commitment import count_bucket
 from glasslock.orders.ledger import OrderRecord, Said
 from glasslock.sealing.book import PolicyBook
+from glasslock.sealing.drill import DrillBook
 from glasslock.sealing.roster import vet_revocation
 from glasslock.wire.leaf import (
     CloseLeaf,
@@ -59,12 +60,12 @@ def report(entries: Entries, time: int, known: Bodies | None = None) -> Report:
 
 def policy_report(entries: Entries, time: int) -> Report:
     """Return what a policy log holds; ``keys`` has one row for each period key."""
-    book = PolicyBook()
+    book, drills = PolicyBook(), DrillBook()
     held = 0
     for index, when, entry in entries:
         before = _held(book)
         book.add(entry, index, when)
-        held += _held(book) > before
+        held += _held(book) > before or drills.add(entry, index, when)
     book.seen(time)
     vetted: set[bytes] = set()
     ended: dict[bytes, str] = {}
@@ -81,6 +82,7 @@ def policy_report(entries: Entries, time: int) -> Report:
         records = [each.record for each in book.authorities]
         registered |= {each.digest for each in Register(policy, records).all()}
     known = {entry_digest(encode_record(each.record)) for each in book.authorities}
+    policies = book.policies.values()
     ends = Counter(ended.values())
     facts = {
         "policies": len(book.policies),
@@ -89,6 +91,7 @@ def policy_report(entries: Entries, time: int) -> Report:
         "revoked": ends["revoked"],
         "destroyed": ends["destroyed"],
         "authorities": len(registered),
+        "drills": sum(len(drills.of(each.record.signed.policy, book)) for each in policies),
         "invalid": len(entries) - held + len(known - registered),
     }
     rows = [

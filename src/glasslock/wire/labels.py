@@ -39,6 +39,7 @@ class Label(StrEnum):
     CASE_FILE = "case file"
     CUSTODY = "custody"
     COMMITMENT = "commitment"
+    DRILL = "drill"
 
     # Key derivation: KDF(key, label, ...; L)
     SLOT_TREE = "slot tree"
