@@ -283,7 +283,7 @@ async def test_a_desk_opens_what_keyholders_release_after_one_has_refused(tmp_pa
             await office.follow()
             evidence = await office.evidence(here.again(case), ISSUER)
             proven = office.prove(here.again(case), evidence.manifest)
-            opening, _ = office.open(here.again(case), proven, evidence, KEYS)
+            opening, _ = office.open(here.again(case), proven, evidence, KEYS, ISSUER)
             assert [b"alice 0" in m.content for m in opening.messages] == [True]
             assert (opening.gaps, opening.faults) == ((), ())
         finally:
