@@ -266,7 +266,7 @@ def test_a_drill_is_of_its_policy_its_keys_and_its_maker() -> None:
 def test_a_drill_that_is_written_again_changes_nothing() -> None:
     found, drill = board(), made()
     found.add(replace(drill.record, signature=bytes(64)), time=BEGIN + 5)
-    assert found.drill.index == 1_000
+    assert [each.index for each in found.book.of(POLICY, LOG.book)] == [1_000]
     found.add(right(found, 1))
     found.add(drill.record, time=BEGIN + 9)
     assert (found.drill.index, found.states()[1]) == (1_000, "passed")
