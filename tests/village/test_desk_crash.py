@@ -11,6 +11,7 @@ from glasslock.casefile.custody import Step
 from glasslock.casefile.making import CaseFile
 from glasslock.desk.app import Desk
 from glasslock.desk.casework import Case
+from glasslock.desk.extending import draft_extension
 from glasslock.desk.running import Office
 from glasslock.orders.lifecycle import State
 from glasslock.runtime.server import HttpRequest
@@ -84,6 +85,7 @@ class Life:
         await self.step(self._sign)
         await self.step(self._countersign)
         await self.step(lambda: self.office.submit(self.case))
+        await self.step(self._draft_extension)
         for seat in SEATS:
             release = await self.here.release(self.case, seat)
             await self.here.announce(self.case, release)
@@ -115,6 +117,12 @@ class Life:
     async def _countersign(self) -> None:
         if self.case.state != State.ISSUED:
             self.office.countersign(self.case, JUDGE)
+
+    async def _draft_extension(self) -> None:
+        # It stays a draft: the notice comes on its first date.
+        until = self.case.order.disclose_by + 5
+        drafted = await draft_extension(self.office, self.case, until, "a draft")
+        assert (drafted.number, drafted.entry) == (1, None)
 
     async def _look(self) -> None:
         await self.office.follow()
