@@ -95,7 +95,7 @@ async def tell_the_story(place: Place, law: Institutions, policy: Policy) -> Sto
         await asyncio.sleep(2 * policy.clocks.slot_seconds)
         grant = Grant(group, account_id("alice"), (law.slots_now(),))
         order = law.order(policy, grant, disclose_by=law.clock.now() + NOTICE_SECONDS)
-        assert (await again(lambda: law.preview(order))).messages == 2
+        assert (await again(lambda: law.preview(order))).numbers.messages == 2
         verdict = await again(lambda: law.submit(order))
         late = replace(order, reference="late", issued=order.issued - 99, expires=order.issued - 9)
         refused = await again(lambda: law.submit(late))

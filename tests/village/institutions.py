@@ -15,6 +15,7 @@ from glasslock.client import Client
 from glasslock.logserver.app import LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
 from glasslock.orders.ledger import Ledger
+from glasslock.orders.proportion import check_preview
 from glasslock.orders.requests import signed_headers
 from glasslock.provider.config import ClockSettings, PolicyLogSettings
 from glasslock.runtime.http import HttpClient
@@ -34,6 +35,7 @@ from glasslock.wire.order import (
     preview_content,
 )
 from glasslock.wire.policy import Clocks, Limits, Policy
+from glasslock.wire.preview import Preview, decode_preview
 from glasslock.wire.record import (
     AGENCY,
     COUNTERSIGNER,
@@ -201,12 +203,16 @@ class Institutions(PolicyLog):
         body = msgspec.msgpack.encode(api.SubmitOrder(raw or issued.encode(), secret))
         return msgspec.msgpack.decode(await self.post(api.ORDERS, body), type=api.OrderVerdict)
 
-    async def preview(self, order: Order, key: SigningKey = ISSUER, late: int = 0) -> api.Preview:
-        """Ask for numbers."""
+    async def preview(self, order: Order, key: SigningKey = ISSUER, late: int = 0) -> Preview:
+        """Ask for numbers; they are the provider's, about this order."""
         time = self.clock.now() - late
         signature = key.sign(Label.SIGN_PREVIEW, preview_content(order.document, time))
         body = msgspec.msgpack.encode(api.RequestPreview(order.document, time, signature))
-        return msgspec.msgpack.decode(await self.post(api.PREVIEWS, body), type=api.Preview)
+        answer = await self.post(api.PREVIEWS, body)
+        preview = decode_preview(msgspec.msgpack.decode(answer, type=api.Previewed).preview)
+        health = msgspec.msgpack.decode(await self.get(api.HEALTH, key), type=api.Health)
+        check_preview(preview, order, health.provider_key)
+        return preview
 
     async def post(self, path: str, body: bytes) -> bytes:
         """Post to the provider."""

@@ -76,7 +76,7 @@ class Commands:
 async def test_from_the_draft_to_the_notice(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
         case = await here.office.draft(here.request())
-        counts = await here.office.preview(case, ISSUER)
+        counts = (await here.office.preview(case, ISSUER)).numbers
         assert (counts.named, counts.third_parties, counts.messages) == (1, 0, 2)
         here.office.sign(here.again(case), ISSUER)
         here.office.countersign(here.again(case), JUDGE)

@@ -307,12 +307,13 @@ async def test_a_preview_is_numbers(tmp_path: Path) -> None:
         place.clock.offset += 4
         alices = grant(place, group)
         about_bob = replace(alices, recipient=account_id("bob"))
-        preview = await place.preview(place.order(policy, about_bob, grant(place, group, "bob")))
+        order = place.order(policy, about_bob, grant(place, group, "bob"))
+        preview = (await place.preview(order)).numbers
         assert (preview.named, preview.third_parties, preview.conversations) == (1, 1, 1)
         assert (preview.messages, preview.slots) == (6, 5)
         assert preview.days in (1, 2)
         order = place.order(policy, alices)
-        assert (await place.preview(order)).messages == 4
+        assert (await place.preview(order)).numbers.messages == 4
         late: list[tuple[Order, dict[str, object], str | None]] = [
             (order, {"late": 61}, "preview.time"),
             (order, {"key": JUDGE}, None),

@@ -24,12 +24,14 @@ from glasslock.cli.orderforms import (
     FOREVER,
     lines_of,
     many,
+    numbers_of,
     public_key,
     receiver,
     seconds_of,
     shown,
     signer,
     status_of,
+    told,
     wanted,
 )
 from glasslock.desk.casework import Case, Request, summary
@@ -217,20 +219,11 @@ def draft(  # noqa: PLR0913 - one option for each field of the order
 
 @app.command()
 def preview(config: Config, case: CaseId, *, key: IssuingKey, json: AsJson = False) -> None:
-    """Ask the provider what an order would reach: numbers only, nothing is opened."""
+    """Ask the provider what an order would reach: signed numbers only, nothing is opened."""
 
     async def work(office: Office) -> None:
         found = await office.preview(office.store.case(case), signer(key))
-        counts = {name: getattr(found, name) for name in found.__struct_fields__}
-        if json:
-            output.data(counts, as_json=True)
-            return
-        output.data(
-            f"{many(found.named, 'person', 'people')} named, "
-            f"{many(found.third_parties, 'third party', 'third parties')}, "
-            f"{many(found.messages, 'message')} in {many(found.conversations, 'conversation')}, "
-            f"{many(found.slots, 'slot')} on {many(found.days, 'day')}"
-        )
+        output.data(numbers_of(found) if json else told(found), as_json=json)
 
     _work(config, work)
 

@@ -5,7 +5,6 @@ Knows texts and key files; knows no command.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from glasslock.desk.tracking import classes_of, reported, seats_of
 from glasslock.errors import WireError
 from glasslock.runtime.files import read_limited
 from glasslock.signing import SigningKey
+from glasslock.wire.preview import Preview
 from glasslock.wire.record import ISSUING
 
 FOREVER: Final = 1 << 40
@@ -41,7 +41,7 @@ def status_of(office: Office, case: Case) -> dict[str, Any]:
         "case": case.id,
         "state": str(case.state),
         "reference": case.order.reference,
-        "preview": None if case.counts is None else json.loads(case.counts),
+        "preview": None if case.preview is None else numbers_of(case.preview),
         "index": None if verdict is None else verdict.index,
         "refused": None if verdict is None else verdict.rule,
         "ground": None if verdict is None else verdict.ground,
@@ -61,6 +61,23 @@ def status_of(office: Office, case: Case) -> dict[str, Any]:
     }
 
 
+def numbers_of(preview: Preview) -> dict[str, int]:
+    """Return what a preview says, and of when it is (unix seconds)."""
+    return {**asdict(preview.numbers), "time": preview.time}
+
+
+def told(preview: Preview) -> str:
+    """Return a preview as a sentence."""
+    found = preview.numbers
+    gone = f" ({found.removed:,} of them removed)" if found.removed else ""
+    return (
+        f"{many(found.named, 'person', 'people')} named, "
+        f"{many(found.third_parties, 'third party', 'third parties')}, "
+        f"{many(found.messages, 'message')}{gone} in {many(found.conversations, 'conversation')}, "
+        f"{many(found.slots, 'slot')} on {many(found.days, 'day')}"
+    )
+
+
 def lines_of(office: Office, case: Case) -> Iterator[str]:
     """Yield an order in full, line by line."""
     facts = summary(case.order, office.policy.clocks)
@@ -69,6 +86,8 @@ def lines_of(office: Office, case: Case) -> Iterator[str]:
         yield f"{name.replace('_', ' ')}: {facts[name]}"
     for name in ("issued", "hold", "expires", "disclose_by"):
         yield f"{name.replace('_', ' ')}: {shown(getattr(case.order, name))}"
+    if case.preview is not None:
+        yield f"the provider signed at {shown(case.preview.time)}: {told(case.preview)}"
     for grant in case.order.grants:
         to = "" if grant.recipient is None else f" to {grant.recipient}"
         yield f"grant: {grant.account}{to} in {grant.group_id.hex()}"

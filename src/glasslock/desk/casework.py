@@ -13,10 +13,11 @@ from glasslock.casefile.releases import enough
 from glasslock.errors import StateError
 from glasslock.ids import account_id, group_id
 from glasslock.orders.authority import Authority, Register
-from glasslock.orders.lifecycle import State, advance
+from glasslock.orders.lifecycle import NEXT, State, advance
 from glasslock.sealing.slots import tau_at
 from glasslock.wire.order import Grant, IssuedOrder, Order, Spans, decode_order
 from glasslock.wire.policy import Clocks, Limits, Policy
+from glasslock.wire.preview import Preview
 from glasslock.wire.record import AGENCY, COUNTERSIGNER, ISSUING, REGISTRY
 
 ID_LENGTH = 16
@@ -76,7 +77,7 @@ class Case:
     signature: bytes | None = None
     countersignature: bytes | None = None
     verdict: Verdict | None = None
-    counts: str | None = None
+    preview: Preview | None = None
     noticed: bool = False
 
     @property
@@ -249,6 +250,11 @@ def summary(order: Order, clocks: Clocks) -> dict[str, object]:
             for grant in order.grants
         ],
     }
+
+
+def keeps_preview(state: State) -> bool:
+    """Say whether a preview is kept: not once the order is signed, which was done on another."""
+    return State.PREVIEWED in NEXT[state]
 
 
 def received(state: State) -> State:

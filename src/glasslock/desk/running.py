@@ -21,7 +21,7 @@ from glasslock.casefile.findings import Opening
 from glasslock.casefile.making import CaseFile, make_case_file
 from glasslock.casefile.proving import Logs, ProvenCase, admit_logged, prove_case
 from glasslock.casefile.sealed import open_package
-from glasslock.desk.casework import Case, Request, Verdict, draft
+from glasslock.desk.casework import Case, Request, Verdict, draft, keeps_preview
 from glasslock.desk.config import DeskConfig
 from glasslock.desk.dossier import claims_of, wanted_entries
 from glasslock.desk.evidence import open_case
@@ -40,6 +40,7 @@ from glasslock.orders.authority import Register, Registers
 from glasslock.orders.commitment import Facts, disclose, letter_to
 from glasslock.orders.ledger import Ledger, OrderRecord, sign_leaf
 from glasslock.orders.lifecycle import NEXT, State, advance
+from glasslock.orders.proportion import check_preview
 from glasslock.orders.requests import signed_headers
 from glasslock.orders.review import AdmittedOrder
 from glasslock.runtime.clock import Clock
@@ -58,6 +59,7 @@ from glasslock.wire.labels import Label
 from glasslock.wire.leaf import Leaf, encode_leaf
 from glasslock.wire.order import countersigned_content, preview_content
 from glasslock.wire.policy import Policy
+from glasslock.wire.preview import Preview, decode_preview
 from glasslock.wire.record import COUNTERSIGNER, ISSUING, MAGIC
 from glasslock.wire.shape import DIGEST
 
@@ -199,15 +201,25 @@ class Office:
         self.store.add_case(case)
         return self.store.case(case.id)
 
-    async def preview(self, case: Case, key: SigningKey) -> api.Preview:
-        """Ask the provider what an order would reach, in numbers."""
+    async def preview(self, case: Case, key: SigningKey) -> Preview:
+        """Ask the provider what an order would reach, in numbers that it signs.
+
+        They are kept until the order is signed: what its authority saw then stays with the case.
+
+        Raises:
+            BadSignature, VerificationError: the answer is not the provider's word on this order.
+        """
+        self.recall()
         now = self.clock.now()
         signature = key.sign(Label.SIGN_PREVIEW, preview_content(case.document, now))
         body = msgspec.msgpack.encode(api.RequestPreview(case.document, now, signature))
-        found = _decoded(await self.post(api.PREVIEWS, body), api.Preview)
-        counts = msgspec.json.encode(found).decode()
-        state = State.PREVIEWED if State.PREVIEWED in NEXT[case.state] else case.state
-        self.store.put_counts(case, counts, state, now)
+        answer = _decoded(await self.post(api.PREVIEWS, body), api.Previewed)
+        found = decode_preview(answer.preview)
+        check_preview(found, case.order, self.policy.provider_key)
+        if abs(self.clock.now() - found.time) > api.REQUEST_SKEW_SECONDS:
+            raise VerificationError("the preview is not of now", rule="preview.stale")
+        if keeps_preview(case.state):
+            self.store.put_preview(case, found, now)
         return found
 
     def sign(self, case: Case, key: SigningKey) -> None:

@@ -13,6 +13,7 @@ from glasslock.orders.lifecycle import State
 from glasslock.runtime.sqlite import Database, WritePoint, no_point
 from glasslock.tlog.follow import Replica
 from glasslock.wire.order import decode_order
+from glasslock.wire.preview import Preview, decode_preview
 from glasslock.wire.release import Release
 
 _MIGRATIONS: Final = (
@@ -73,9 +74,14 @@ _MIGRATIONS: Final = (
         countersignature BLOB, entry BLOB, taken INTEGER NOT NULL, PRIMARY KEY (digest, number)
     ) STRICT;
     """,
+    # Numbers that nobody signed are no preview any more.
+    """
+    ALTER TABLE cases DROP COLUMN counts;
+    ALTER TABLE cases ADD COLUMN preview BLOB;
+    """,
 )
 _CASE: Final = (
-    "document, secret, created, state, signature, countersignature, counts, noticed, admitted,"
+    "document, secret, created, state, signature, countersignature, preview, noticed, admitted,"
     " log_index, commitment, manifest, rule, ground"
     " FROM cases LEFT JOIN verdicts USING (digest)"
 )
@@ -94,7 +100,7 @@ class Store:
         """Keep a new draft with its secret; one that is there keeps the secret it has."""
         with self.db.transaction("draft"):
             added = self.db.execute(
-                "INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?, ?, NULL, NULL, NULL, 0)",
+                "INSERT OR IGNORE INTO cases VALUES (?, ?, ?, ?, ?, NULL, NULL, 0, NULL)",
                 (case.order.digest, case.document, case.secret, case.created, case.state),
             )
             if added.rowcount == 1:
@@ -121,13 +127,17 @@ class Store:
         row = self.db.one(f"SELECT {_CASE} WHERE digest = ?", (digest,))
         return None if row is None else _case(row)
 
-    def put_counts(self, case: Case, counts: str, state: State, now: int) -> None:
-        """Keep what a preview said; ``now``, here and below, is what custody says of when."""
+    def put_preview(self, case: Case, preview: Preview, now: int) -> None:
+        """Keep what the provider signed of an order's reach, in place of what it said before.
+
+        ``now``, here and below, is what custody says of when.
+        """
         with self.db.transaction("preview"):
-            self._move(case, state)
+            self._move(case, State.PREVIEWED)
             self._note(case, Link(now, Step.PREVIEWED, case.order.digest))
             self.db.execute(
-                "UPDATE cases SET counts = ? WHERE digest = ?", (counts, case.order.digest)
+                "UPDATE cases SET preview = ? WHERE digest = ?",
+                (preview.encode(), case.order.digest),
             )
 
     def put_signature(self, case: Case, signature: bytes, state: State, now: int) -> None:
@@ -382,6 +392,6 @@ def _case(row: tuple[Any, ...]) -> Case:
         signature=row[4],
         countersignature=row[5],
         verdict=verdict,
-        counts=row[6],
+        preview=None if row[6] is None else decode_preview(row[6]),
         noticed=row[7] == 1,
     )

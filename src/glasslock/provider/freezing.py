@@ -33,6 +33,7 @@ from glasslock.wire.manifest import (
 )
 from glasslock.wire.order import Grant, Order
 from glasslock.wire.policy import Policy
+from glasslock.wire.preview import Numbers
 from glasslock.wire.seal import PerSeat
 
 # A listed entry takes at least this many bytes in a manifest: what cannot fit is not even read.
@@ -91,6 +92,9 @@ class Stored(Protocol):
 
     def sent(self, opening: KeptOpening) -> Iterable[SentEntry]:
         """Return the sender's envelopes in the group from ``opening`` on, one by one."""
+
+    def counted(self, opening: KeptOpening) -> tuple[int, int] | None:
+        """Return how many messages a slot has and how many were removed, if that is indexed."""
 
     def stretch(self, group_id: bytes, window: tuple[int, int]) -> tuple[int, int]:
         """Return the last position before ``window`` (0: none) and the first one after it.
@@ -161,9 +165,28 @@ def freeze(stored: Stored, admitted: AdmittedOrder, policy: Policy, most: int) -
     return Frozen(manifest, tuple(work.evidence))
 
 
-def count_sent(stored: Stored, opening: KeptOpening) -> int:
-    """Return how many messages a slot has."""
-    return len(_of_slot(stored, opening)[0])
+def preview(stored: Stored, order: Order, policy: Policy) -> Numbers:
+    """Return what freezing ``order`` would reach, counted without reading what was written."""
+    found = [opening for grant in order.grants for opening in stored.openings(policy.digest, grant)]
+    counts = [_counted(stored, opening) for opening in found]
+    return Numbers(
+        named=len(order.named),
+        third_parties=len(order.third_parties),
+        conversations=len({opening.group_id for opening in found}),
+        slots=len(found),
+        days=len({opening.tau // policy.clocks.slots_per_day for opening in found}),
+        messages=sum(messages for messages, _ in counts),
+        removed=sum(removed for _, removed in counts),
+    )
+
+
+def _counted(stored: Stored, opening: KeptOpening) -> tuple[int, int]:
+    """Return how many messages a slot has, and how many of them were removed."""
+    counted = stored.counted(opening)
+    if counted is not None:
+        return counted
+    entries, _ = _of_slot(stored, opening)
+    return len(entries), sum(entry.kind == EntryKind.TOMBSTONE for entry in entries)
 
 
 def _of_slot(

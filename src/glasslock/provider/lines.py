@@ -65,6 +65,18 @@ class Lines:
                 return
             q = rows[-1][4]
 
+    def counted(self, opening: KeptOpening) -> tuple[int, int] | None:
+        """Return how many messages a slot has, and how many of them were removed; reads no body.
+
+        None for a slot from before its entries were kept by slot.
+        """
+        row = self._db.one(
+            "SELECT count(*), count(*) FILTER (WHERE kind = 'tombstone') FROM entries"
+            " WHERE group_id = ? AND opened = ?",
+            (opening.group_id, opening.position),
+        )
+        return None if row is None or not row[0] else (row[0], row[1])
+
     def stretch(self, group_id: bytes, window: tuple[int, int]) -> tuple[int, int]:
         """Return the last position before ``window`` (0: none) and the first one after it."""
         row = self._db.one(

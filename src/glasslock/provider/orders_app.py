@@ -20,13 +20,14 @@ from glasslock.ids import account_id, device_id
 from glasslock.mls import Device
 from glasslock.orders.commitment import disclose
 from glasslock.orders.ledger import sign_leaf
+from glasslock.orders.proportion import sign_preview
 from glasslock.orders.requests import check_headers
 from glasslock.orders.review import AdmittedOrder, Refusal
 from glasslock.provider.archive import Archive
 from glasslock.provider.cases import Bundle, Cases, Extended, OrdersLog, Waiting
 from glasslock.provider.counting import close_period, is_over
 from glasslock.provider.extension import Extendable, check_extension, holds
-from glasslock.provider.freezing import Frozen, count_sent, freeze
+from glasslock.provider.freezing import Frozen, freeze, preview
 from glasslock.provider.ingest import TouchedLine, ingest_root
 from glasslock.provider.intake import (
     MAX_CARRIED,
@@ -64,6 +65,7 @@ from glasslock.wire.leaf import (
 from glasslock.wire.notice import MAX_LETTER, decode_letter
 from glasslock.wire.order import MAX_ORDER, decode_issued_order, decode_order
 from glasslock.wire.policy import Policy
+from glasslock.wire.preview import Preview
 from glasslock.wire.record import AuthorityRecord
 
 T = TypeVar("T")
@@ -246,26 +248,15 @@ class OrdersApp:
     async def _post_preview(self, request: HttpRequest) -> Reply:
         wanted = api.read_body(_preview, request.body)
         now = self._clock.now()
-        return _reply(await self._call(lambda: self._count_reach(wanted, now)))
+        counted = await self._call(lambda: self._count_reach(wanted, now))
+        return _reply(api.Previewed(counted.encode()))
 
-    def _count_reach(self, wanted: api.RequestPreview, now: int) -> api.Preview:
+    def _count_reach(self, wanted: api.RequestPreview, now: int) -> Preview:
         """Return what an order would reach, in numbers; only that somebody asked is kept."""
         order, policy = check_preview(wanted, self._known, now)
         with self._db.transaction("preview"):
             self._cases.count("previews")
-            found = [
-                opening
-                for grant in order.grants
-                for opening in self._lines.openings(policy.digest, grant)
-            ]
-            return api.Preview(
-                len(order.named),
-                len(order.third_parties),
-                len({opening.group_id for opening in found}),
-                sum(count_sent(self._lines, opening) for opening in found),
-                len(found),
-                len({opening.tau // policy.clocks.slots_per_day for opening in found}),
-            )
+            return sign_preview(order, preview(self._lines, order, policy), now, self._key)
 
     # -- what the case's readers get ----------------------------------------------------------
 

@@ -365,15 +365,10 @@ class RequestPreview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: bytes
 
 
-class Preview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an order would reach, in numbers, with nothing opened."""
+class Previewed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an order would reach, in numbers: an encoded ``Preview`` that the provider signed."""
 
-    named: int
-    third_parties: int
-    conversations: int
-    messages: int
-    slots: int
-    days: int
+    preview: bytes
 
 
 class OrderBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -86,6 +86,7 @@ class Label(StrEnum):
     SIGN_COUNTERSIGN = "order countersign"
     SIGN_EXTENSION = "extension countersign"
     SIGN_PREVIEW = "preview"
+    SIGN_PREVIEWED = "preview statement"
     SIGN_RELEASE = "release statement"
     SIGN_SUBMIT = "log submission"
     SIGN_REQUEST = "request"
