@@ -11,7 +11,7 @@ ATTACKS := --seed $(or $(SEED),1) $(if $(JSON),--json $(JSON)) $(if $(HTML),--ht
 STORY := $(if $(CHAPTER),--chapter $(CHAPTER)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mutants lab soak fuzz docs vectors lock clean
+.PHONY: help setup demo test check bench mutants lab soak fuzz orders docs vectors lock clean
 
 help: ## list these verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,6 +55,9 @@ soak: $(READY) ## kill daemons at chance places for SECONDS (240), and hold memo
 
 fuzz: $(READY) ## run each file of tests/fuzz for FUZZ_SECONDS
 	@$(BIN)/python tools/fuzz.py --seconds $(FUZZ_SECONDS)
+
+orders: $(READY) ## open 1,000 random orders on one history: what was granted, and nothing else (ORDERS=)
+	@GLASSLOCK_ORDERS=$(or $(ORDERS),1000) $(BIN)/python -m pytest -q tests/properties/test_random_orders.py
 
 docs: $(READY) ## write the generated pages under docs/reference
 	@$(BIN)/python tools/reference.py

@@ -14,6 +14,7 @@ from glasslock.wire.leaf import decode_leaf, encode_leaf
 from glasslock.wire.manifest import decode_manifest
 from glasslock.wire.notice import decode_letter
 from glasslock.wire.order import decode_issued_order, decode_order
+from glasslock.wire.preview import decode_preview
 from glasslock.wire.release import decode_release
 
 
@@ -34,6 +35,7 @@ TARGETS = (
     _one_spelling(decode_errands, lambda value: value.encode()),
     _one_spelling(decode_carried, lambda value: value.encode()),
     _one_spelling(decode_contact, lambda value: value.encode()),
+    _one_spelling(decode_preview, lambda value: value.encode()),
     _one_spelling(decode_letter, lambda value: value.encode()),
     _one_spelling(decode_manifest, lambda value: value.encoded),
     _one_spelling(decode_leaf, encode_leaf),

@@ -28,6 +28,7 @@ from glasslock.wire import (
     notice,
     order,
     policy,
+    preview,
     record,
     release,
     shard,
@@ -400,6 +401,8 @@ releases = built(
     signatures,
 )
 
+previews = built(preview.Preview, digests, u64, built(preview.Numbers, *[u32] * 7), signatures)
+
 # -- manifests ------------------------------------------------------------------------------
 head_proofs = built(
     manifest.HeadProof,
@@ -512,6 +515,7 @@ TABLE: dict[str, Case] = _named(
     Case(policy.decode_signed_policy, _encode, signed_policies),
     Case(policy.decode_policy_extension, _encode, extensions),
     Case(record.decode_record, record.encode_record, records, cbor_at=_after_line),
+    Case(preview.decode_preview, _encode, previews),
     Case(release.decode_release, _encode, releases),
     Case(seals.decode_tier1_header, _encoded, tier1_headers),
     Case(seals.decode_seal, _encoded, seal_values),

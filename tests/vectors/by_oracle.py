@@ -15,6 +15,7 @@ from tests.vectors.oracle import (
     evidence,
     judge,
     orders,
+    previews,
     seals,
     slots,
     streams,
@@ -386,6 +387,24 @@ def orders_date(given: Fields) -> Fields:
     return {"date": date, "held": held}
 
 
+# -- 10: preview -------------------------------------------------------------------------------
+def preview_of(given: Fields) -> bytes:
+    return previews.signed(given["order"], given["time"], given["numbers"], given["seed"])
+
+
+def preview_read(given: Fields) -> list[int]:
+    return previews.read(given["bytes"])
+
+
+def preview_held(given: Fields) -> Fields:
+    found, differences = previews.held(
+        given["time"], given["numbers"], given["slots"], given["slots_per_day"]
+    )
+    accusing = ("preview.fewer", "preview.more", "preview.back")
+    false = [name for name, rule in differences if rule in accusing]
+    return {"found": found, "differences": differences, "false": false}
+
+
 OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "cbor": cbor_encode,
     "decode": cbor_decode,
@@ -418,4 +437,7 @@ OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "orders leaf": orders_leaf,
     "orders extension": orders_extension,
     "orders date": orders_date,
+    "preview": preview_of,
+    "preview read": preview_read,
+    "preview held": preview_held,
 }

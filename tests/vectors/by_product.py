@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
 
 from glasslock import _core, signing
 from glasslock.errors import GlasslockError
+from glasslock.ids import account_id
 from glasslock.orders.ledger import (
     OrderRecord,
     Said,
@@ -18,6 +19,7 @@ from glasslock.orders.ledger import (
     verify_countersignature,
     verify_leaf,
 )
+from glasslock.orders.proportion import ReachedSlot, compare
 from glasslock.sealing import body, shares, slots
 from glasslock.sealing.roster import DayRoster, SeatKey
 from glasslock.sealing.seal import SeatKeys, Tier1, make_seal, make_tier1
@@ -36,7 +38,9 @@ from glasslock.wire.envelope import (
 )
 from glasslock.wire.labels import Label
 from glasslock.wire.leaf import ExtendLeaf, OrderLeaf, SignedLeaf, decode_leaf, encode_leaf
+from glasslock.wire.order import Grant, Order
 from glasslock.wire.policy import Clocks, Policy, decode_policy
+from glasslock.wire.preview import Numbers, Preview, decode_preview
 from glasslock.wire.record import period_key_id
 from glasslock.wire.seal import Seal, Tier1Header, encapsulation_digests
 from tests.vectors.lines import judge_by_product
@@ -392,6 +396,39 @@ def orders_date(given: Fields) -> Fields:
     return {"date": record.date(), "held": held}
 
 
+# -- 10: preview -------------------------------------------------------------------------------
+def preview_of(given: Fields) -> bytes:
+    bare = Preview(given["order"], given["time"], Numbers(*given["numbers"]))
+    key = SigningKey.from_seed(given["seed"])
+    signature = key.sign(Label.SIGN_PREVIEWED, bare.statement)
+    signing.verify(key.public, Label.SIGN_PREVIEWED, bare.statement, signature)
+    made = replace(bare, signature=signature)
+    assert decode_preview(made.encode()) == made
+    return made.encode()
+
+
+def preview_read(given: Fields) -> list[int]:
+    found = decode_preview(given["bytes"])
+    return [found.time, *astuple(found.numbers)]
+
+
+def preview_held(given: Fields) -> Fields:
+    grant = Grant(b"group", account_id("alice"), ((0, 0),))
+    order = Order("r", *[bytes(32)] * 5, "b", "o", 0, 1, 0, 1, (grant,))
+    preview = Preview(order.digest, given["time"], Numbers(1, 0, *given["numbers"]))
+    slots = [
+        ReachedSlot(group_id, tau, time, [(at, removed == 1) for at, removed in messages])
+        for group_id, tau, time, messages in given["slots"]
+    ]
+    clocks = Clocks(slots_per_day=given["slots_per_day"])
+    found = compare(preview, order, slots, clocks)
+    return {
+        "found": list(astuple(found.found))[2:],
+        "differences": [[each.number, each.rule] for each in found.differences],
+        "false": [each.number for each in found.false],
+    }
+
+
 OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "cbor": cbor_encode,
     "decode": cbor_decode,
@@ -424,4 +461,7 @@ OPERATIONS: dict[str, Callable[[Fields], Any]] = {
     "orders leaf": orders_leaf,
     "orders extension": orders_extension,
     "orders date": orders_date,
+    "preview": preview_of,
+    "preview read": preview_read,
+    "preview held": preview_held,
 }

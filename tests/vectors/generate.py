@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from glasslock.errors import GlasslockError
-from tests.vectors import inputs, inputs_evidence, inputs_orders, inputs_sealed
+from tests.vectors import inputs, inputs_evidence, inputs_orders, inputs_preview, inputs_sealed
 from tests.vectors.by_product import OPERATIONS
 from tests.vectors.form import FILES, Case, load, shown, written
 
@@ -27,6 +27,7 @@ CONTENTS: dict[str, tuple[str, Callable[[], list[Case]]]] = {
     "stream": ("2 and 4", inputs_sealed.stream),
     "evidence": ("4 and 5", inputs_evidence.evidence),
     "orders": ("5", inputs_orders.orders),
+    "preview": ("5", inputs_preview.preview),
 }
 
 

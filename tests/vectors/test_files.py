@@ -31,6 +31,7 @@ LEAST = {
     "stream": (26, 20),
     "evidence": (1, 22),
     "orders": (34, 31),
+    "preview": (20, 12),
 }
 
 

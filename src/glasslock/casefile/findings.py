@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from glasslock.orders.proportion import ReachedSlot
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -69,6 +71,7 @@ class Opening:
 
     ``unproven`` is no gap: it says where only the provider's word stands for there being no more.
     ``keys`` are the slot keys W by Hh: each opens its slot, all of which was granted, and no other.
+    ``reach`` is what was granted, found and handed over, opened or not.
     """
 
     messages: tuple[Message, ...]
@@ -79,6 +82,7 @@ class Opening:
     opened_slots: int
     released: tuple[int, ...]
     keys: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    reach: tuple[ReachedSlot, ...] = ()
 
     @property
     def complete(self) -> bool:

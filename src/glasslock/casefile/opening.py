@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from glasslock.casefile.bundle import read_bundle
+from glasslock.casefile.bundle import Bundle, read_bundle
 from glasslock.casefile.completeness import (
     Granted,
     missing_entries,
@@ -20,6 +20,7 @@ from glasslock.casefile.findings import Fault, Gap, Opening, in_order
 from glasslock.casefile.proving import ProvenCase
 from glasslock.casefile.reading import read_slots
 from glasslock.orders.manifest import GrantedSlot
+from glasslock.orders.proportion import ReachedSlot
 from glasslock.wire.api import KeptEntry
 
 
@@ -60,4 +61,14 @@ def read_case(
         opened_slots=len(slots.keys),
         released=tuple(sorted(released)),
         keys={slot.header.digest: key for slot, key in slots.keys},
+        reach=tuple(_reached(slot, bundle) for slot in case.checked.slots),
     )
+
+
+def _reached(slot: GrantedSlot, bundle: Bundle) -> ReachedSlot:
+    """Return a granted slot in numbers: what was stored of it and handed over, and when."""
+    kept = bundle.entries.get(slot.header.digest, {})
+    group_id, tau = slot.kept.group_id, slot.header.tau
+    opened = bundle.lines[group_id].at[slot.kept.position].listed.time
+    messages = [(each.stored.listed.time, each.body is None) for each in kept.values()]
+    return ReachedSlot(group_id, tau, opened, messages)

@@ -141,9 +141,11 @@ class World:
         self.slots: list[Slot] = []
         self.intervals: list[Proven] = []
         self._open: dict[tuple[bytes, bytes], Slot] = {}
-        self._tier1s: dict[tuple[bytes, bytes, int], tuple[Tier1, SeatKeys]] = {}
+        self._tier1s: dict[tuple[bytes, bytes, int, int], tuple[Tier1, SeatKeys]] = {}
         self._touched: set[bytes] = set()
-        self._rosters: dict[int, DayRoster] = {}
+        self._rosters: dict[tuple[bytes, int], DayRoster] = {}
+        # Conversations that a commit has taken on: the others are in epoch 1.
+        self.epochs: dict[bytes, int] = {}
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -154,7 +156,8 @@ class World:
         tau = self.time // CLOCKS.slot_seconds
         slot = self._open.get((group_id, sender.device))
         opening = None
-        if slot is None or slot.header.tau != tau:
+        now = (tau, self.epochs.get(group_id, 1))
+        if slot is None or (slot.header.tau, slot.header.epoch) != now:
             slot, opening = self._new_slot(group_id, sender, tau, slot)
         m = len(slot.digests)
         key, slot.chain = chain_step(slot.chain, m)
@@ -172,13 +175,13 @@ class World:
         tier1, keys, new = self._tier1(group_id, sender, tau)
         close = None
         if last is not None:
-            close = Close(1, last.header.tau, len(last.digests), last.digests[-1])
+            close = Close(last.header.epoch, last.header.tau, len(last.digests), last.digests[-1])
         line = self.lines.get(group_id, [])
         seen = Seen(len(line), line[-1].head if line else Head.start(group_id).head)
         header = SlotHeader(
             self.policy.digest,
             group_id,
-            1,
+            self.epochs.get(group_id, 1),
             secret("context", group_id),
             sender.leaf,
             digest(Label.CREDENTIAL, sender.credential),
@@ -207,14 +210,17 @@ class World:
 
     def _tier1(self, group_id: bytes, sender: Sender, tau: int) -> tuple[Tier1, SeatKeys, bool]:
         day = day_of(CLOCKS, tau)
-        place = (group_id, sender.device, day)
+        epoch = self.epochs.get(group_id, 1)
+        place = (group_id, sender.device, day, epoch)
         new = place not in self._tier1s
         if new:
-            roster = self._rosters.setdefault(day, make_roster(self.policy, tau))
+            roster = self._rosters.setdefault(
+                (self.policy.digest, day), make_roster(self.policy, tau)
+            )
             header = Tier1Header(
                 self.policy.digest,
                 group_id,
-                1,
+                epoch,
                 secret("context", group_id),
                 sender.leaf,
                 digest(Label.CREDENTIAL, sender.credential),
