@@ -26,7 +26,7 @@ from glasslock.keyholder.release import Plan, intent_entry, release
 from glasslock.keyholder.watch import Bundle
 from glasslock.lab.interpolate import at_zero
 from glasslock.orders.authority import Register
-from glasslock.orders.proportion import check_preview, compare
+from glasslock.orders.proportion import compare, verify_preview
 from glasslock.orders.review import Refusal
 from glasslock.sealing.releasing import take_share
 from glasslock.sealing.seal import slot_key_commitment
@@ -193,7 +193,7 @@ class Trial:
             assert {refused, verdict.rule} <= refused_for(self.history, order)
             return order, verdict.rule or ""
         preview = provider.preview(order)
-        check_preview(preview, order, PROVIDER.public)
+        verify_preview(preview, order, PROVIDER.public)
         if not verdict.admitted:
             return order, verdict.rule or ""
         kept = provider.orders._cases.bundle(verdict.commitment)

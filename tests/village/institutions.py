@@ -15,7 +15,7 @@ from glasslock.client import Client
 from glasslock.logserver.app import LogServer
 from glasslock.logserver.config import LogConfig, WitnessSettings
 from glasslock.orders.ledger import Ledger
-from glasslock.orders.proportion import check_preview
+from glasslock.orders.proportion import verify_preview
 from glasslock.orders.requests import signed_headers
 from glasslock.provider.config import ClockSettings, PolicyLogSettings
 from glasslock.runtime.http import HttpClient
@@ -211,7 +211,7 @@ class Institutions(PolicyLog):
         answer = await self.post(api.PREVIEWS, body)
         preview = decode_preview(msgspec.msgpack.decode(answer, type=api.Previewed).preview)
         health = msgspec.msgpack.decode(await self.get(api.HEALTH, key), type=api.Health)
-        check_preview(preview, order, health.provider_key)
+        verify_preview(preview, order, health.provider_key)
         return preview
 
     async def post(self, path: str, body: bytes) -> bytes:

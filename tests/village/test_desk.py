@@ -129,6 +129,25 @@ async def test_from_the_draft_to_the_notice(tmp_path: Path) -> None:
         assert letters == 1
 
 
+async def test_a_preview_that_its_provider_has_not_signed_is_none(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        signed = await here.office.draft(here.request())
+        first = await here.office.preview(signed, ISSUER)
+        assert here.again(signed).preview == first
+        here.office.sign(here.again(signed), ISSUER)
+        # What it was signed on stays, whatever is asked afterwards.
+        here.place.clock.offset += 2
+        assert (await here.office.preview(here.again(signed), ISSUER)).time > first.time
+        assert here.again(signed).preview == first
+
+        case = await here.office.draft(here.request())
+        assert here.place.people.provider is not None
+        here.place.people.provider.orders._key = JUDGE
+        with pytest.raises(BadSignature):
+            await here.office.preview(case, ISSUER)
+        assert here.again(case).preview is None
+
+
 async def test_the_log_is_believed_and_not_the_provider(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
         case = await here.logged()

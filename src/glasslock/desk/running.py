@@ -40,7 +40,7 @@ from glasslock.orders.authority import Register, Registers
 from glasslock.orders.commitment import Facts, disclose, letter_to
 from glasslock.orders.ledger import Ledger, OrderRecord, sign_leaf
 from glasslock.orders.lifecycle import NEXT, State, advance
-from glasslock.orders.proportion import check_preview
+from glasslock.orders.proportion import verify_preview
 from glasslock.orders.requests import signed_headers
 from glasslock.orders.review import AdmittedOrder
 from glasslock.runtime.clock import Clock
@@ -215,9 +215,7 @@ class Office:
         body = msgspec.msgpack.encode(api.RequestPreview(case.document, now, signature))
         answer = _decoded(await self.post(api.PREVIEWS, body), api.Previewed)
         found = decode_preview(answer.preview)
-        check_preview(found, case.order, self.policy.provider_key)
-        if abs(self.clock.now() - found.time) > api.REQUEST_SKEW_SECONDS:
-            raise VerificationError("the preview is not of now", rule="preview.stale")
+        verify_preview(found, case.order, self.policy.provider_key)
         if keeps_preview(case.state):
             self.store.put_preview(case, found, now)
         return found

@@ -106,7 +106,7 @@ def sign_preview(order: Order, numbers: Numbers, time: int, key: SigningKey) -> 
     return Preview(order.digest, time, numbers, signature)
 
 
-def check_preview(preview: Preview, order: Order, provider: bytes) -> None:
+def verify_preview(preview: Preview, order: Order, provider: bytes) -> None:
     """Check that a preview is of this order, by the policy's provider, about its persons.
 
     Its time lies in the order's life, so that all it grants had been written: a preview dated back

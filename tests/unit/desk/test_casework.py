@@ -15,6 +15,7 @@ from glasslock.desk.casework import (
     enough,
     find,
     grants_of,
+    keeps_preview,
     lapses,
     notice_date,
     received,
@@ -195,6 +196,11 @@ def test_releases_are_kept_from_issuing_to_closing(state: State) -> None:
     assert takes_releases(state) == (state not in never)
     moved = state in (State.LOGGED, State.RELEASING)
     assert received(state) == (State.RELEASING if moved else state)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_preview_is_kept_until_the_order_is_signed(state: State) -> None:
+    assert keeps_preview(state) == (state in (State.DRAFT, State.PREVIEWED))
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from glasslock.ids import account_id
 from glasslock.orders.proportion import (
     SLACK_SECONDS,
     ReachedSlot,
-    check_preview,
     compare,
     count,
     sign_preview,
+    verify_preview,
 )
 from glasslock.wire.order import Grant, Order
 from glasslock.wire.preview import Numbers, Preview, decode_preview
@@ -39,9 +39,9 @@ def reached(*slots: tuple[int, int]) -> list[ReachedSlot]:
     ]
 
 
-def previewed(slots: list[ReachedSlot], **lie: int) -> Preview:
+def previewed(stored: list[ReachedSlot], **lie: int) -> Preview:
     what = wanted()
-    numbers = replace(count(what, slots, CLOCKS), **lie)
+    numbers = replace(count(what, stored, CLOCKS), **lie)
     return sign_preview(what, numbers, NOW, PROVIDER)
 
 
@@ -53,20 +53,20 @@ def rules(preview: Preview, slots: list[ReachedSlot]) -> dict[str, str]:
 def test_a_preview_is_its_provider_word_on_one_order() -> None:
     what, made = wanted(), previewed(reached((500, 2)))
     assert decode_preview(made.encode()) == made
-    check_preview(made, what, PROVIDER.public)
+    verify_preview(made, what, PROVIDER.public)
     with pytest.raises(BadSignature):
-        check_preview(made, what, OTHER.public)
+        verify_preview(made, what, OTHER.public)
     with pytest.raises(BadSignature):
-        check_preview(replace(made, time=NOW + 1), what, PROVIDER.public)
+        verify_preview(replace(made, time=NOW + 1), what, PROVIDER.public)
     with pytest.raises(VerificationError) as caught:
-        check_preview(made, replace(what, reference="CASE 8"), PROVIDER.public)
+        verify_preview(made, replace(what, reference="CASE 8"), PROVIDER.public)
     assert caught.value.rule == "preview.order"
 
 
 @pytest.mark.parametrize("lie", [{"named": 2}, {"third_parties": 0}])
 def test_who_is_named_is_what_the_order_says(lie: dict[str, int]) -> None:
     with pytest.raises(VerificationError) as caught:
-        check_preview(previewed(reached((500, 2)), **lie), wanted(), PROVIDER.public)
+        verify_preview(previewed(reached((500, 2)), **lie), wanted(), PROVIDER.public)
     assert caught.value.rule == "preview.persons"
 
 
@@ -75,10 +75,10 @@ def test_a_preview_is_of_the_life_of_its_order() -> None:
     what = wanted()
     numbers = count(what, [], CLOCKS)
     for time in (what.issued - SLACK_SECONDS, what.expires):
-        check_preview(sign_preview(what, numbers, time, PROVIDER), what, PROVIDER.public)
+        verify_preview(sign_preview(what, numbers, time, PROVIDER), what, PROVIDER.public)
     for time in (0, what.issued - SLACK_SECONDS - 1, what.expires + 1):
         with pytest.raises(VerificationError) as caught:
-            check_preview(sign_preview(what, numbers, time, PROVIDER), what, PROVIDER.public)
+            verify_preview(sign_preview(what, numbers, time, PROVIDER), what, PROVIDER.public)
         assert caught.value.rule == "preview.dated"
 
 
