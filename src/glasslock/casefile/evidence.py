@@ -34,6 +34,9 @@ LOGS: Final = "logs.json"
 ORDER: Final = "evidence/order.cbor"
 LISTED: Final = "evidence/manifest.cbor"
 ENTRIES: Final = "evidence/entries.cbor"
+FORESEEN: Final = "evidence/preview.cbor"
+# In place of a preview, where none was asked for before the order was signed.
+UNASKED: Final = encode(None)
 
 # Why a slot stays closed, and what nobody can check again without the case keys: as a desk says it.
 LOCKED: Final = ("hpke.open", "a sealed value does not open")
@@ -83,7 +86,8 @@ class Evidence:
     """All of it. ``order`` are the issued order's bytes, ``secret`` is r of its commitment.
 
     ``keys`` are slot keys W by Hh. ``index`` is where the order's leaf stands, ``made`` when the
-    desk made the case file (unix seconds, its clock).
+    desk made the case file (unix seconds, its clock). ``preview`` is what the provider signed
+    before the order was, None where nobody asked.
     """
 
     order: bytes
@@ -97,6 +101,7 @@ class Evidence:
     made: int
     custody: Custody
     logs: Excerpts
+    preview: bytes | None = None
 
     def files(self) -> dict[str, bytes]:
         """Return the files that hold it, but for what stands in ``case.json``."""
@@ -106,6 +111,7 @@ class Evidence:
             ORDER: self.order,
             LISTED: self.manifest,
             ENTRIES: encode(entries),
+            FORESEEN: UNASKED if self.preview is None else self.preview,
             CUSTODY: self.custody.encode(),
             LOGS: self.logs.encode(),
             **releases,
@@ -138,6 +144,7 @@ def read_evidence(files: Mapping[str, bytes]) -> Evidence:
         made=number_of(case.get("made")),
         custody=decode_custody(files[CUSTODY]),
         logs=decode_excerpts(files[LOGS]),
+        preview=None if files[FORESEEN] == UNASKED else files[FORESEEN],
     )
 
 

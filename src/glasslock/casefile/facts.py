@@ -7,7 +7,7 @@ was reckoned of a case; knows no file and no log address.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import zip_longest
 from typing import Any
 
@@ -18,6 +18,7 @@ from glasslock.errors import WireError
 from glasslock.orders.commitment import count_bucket
 from glasslock.orders.ledger import Said
 from glasslock.orders.manifest import GrantedSlot
+from glasslock.orders.proportion import Proportion
 from glasslock.orders.review import AdmittedOrder
 from glasslock.wire.leaf import ReportLeaf
 from glasslock.wire.record import encode_record
@@ -42,6 +43,7 @@ def case_facts(evidence: Evidence, found: Reckoned) -> dict[str, Any]:
         "messages": len(opening.messages),
         "gaps": [_gap(gap) for gap in opening.gaps],
         "unproven": [_gap(gap) for gap in opening.unproven],
+        "preview": _preview(found.proportion),
         "keyholder_faults": [_fault(fault) for fault in opening.faults],
         "log": [_said(said, found) for said in sorted(case.record.said, key=lambda s: s.index)],
         "logs": [
@@ -198,6 +200,27 @@ def _unlogged(slot: GrantedSlot, found: Reckoned) -> list[int]:
         for number, (key_id, name) in enumerate(pairs)
         if key_id is not None and found.vouched.get(key_id) != name
     ]
+
+
+def _preview(proportion: Proportion | None) -> dict[str, object] | None:
+    """What the provider had signed beforehand, what was found, and each number that differs."""
+    if proportion is None:
+        return None
+    return {
+        "time": proportion.preview.time,
+        "foreseen": asdict(proportion.preview.numbers),
+        "found": asdict(proportion.found),
+        "differences": [
+            {
+                "number": each.number,
+                "foreseen": each.foreseen,
+                "found": each.found,
+                "rule": each.rule,
+                "says": each.says,
+            }
+            for each in proportion.differences
+        ],
+    }
 
 
 def _said(said: Said, found: Reckoned) -> dict[str, object]:

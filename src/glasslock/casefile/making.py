@@ -19,6 +19,7 @@ from glasslock.casefile.reckoning import Reckoned, prove, reckon
 from glasslock.casefile.sealed import seal_files
 from glasslock.signing import SigningKey
 from glasslock.tlog.quorum import QuorumFile
+from glasslock.wire.preview import Preview
 
 
 def documents(evidence: Evidence, found: Reckoned) -> dict[str, bytes]:
@@ -48,7 +49,9 @@ def make_case_file(evidence: Evidence, key: SigningKey) -> CaseFile:
     return CaseFile(*seal_files(documents(evidence, found), key), found)
 
 
-def custody_of(case: ProvenCase, releases: frozenset[bytes]) -> dict[Step, frozenset[bytes]]:
+def custody_of(
+    case: ProvenCase, releases: frozenset[bytes], preview: Preview | None
+) -> dict[Step, frozenset[bytes]]:
     """Return what a chain of custody must tell of; ``releases`` are the digests of those that came.
 
     Every step of the order's life until it was opened, and each release that came, once or more.
@@ -56,6 +59,7 @@ def custody_of(case: ProvenCase, releases: frozenset[bytes]) -> dict[Step, froze
     order = frozenset({case.admitted.digest})
     return {
         Step.DRAFTED: order,
+        Step.PREVIEWED: frozenset() if preview is None else frozenset({preview.digest}),
         Step.SIGNED: order,
         Step.COUNTERSIGNED: order,
         Step.ADMITTED: frozenset({case.record.leaf.commitment}),

@@ -39,6 +39,7 @@ def make_page(
         f"<p class=meta>Made {time_text(case['made'])}, by the desk's clock.</p>",
         _order(case),
         _counts(case),
+        _preview(case["preview"]),
         *_conversations(messages, case["gaps"]),
         _keyholders(case),
         _custody(case, custody),
@@ -91,6 +92,19 @@ def _counts(case: Mapping[str, Any]) -> str:
         f"{len(case['slots'])} granted slots. {len(case['gaps'])} gaps. "
         f"{len(case['keyholder_faults'])} faults of keyholders.</p>"
     )
+
+
+def _preview(preview: Mapping[str, Any] | None) -> str:
+    """What the provider had signed beforehand, beside what was found."""
+    if preview is None:
+        return "<h3>As foreseen</h3><p>No preview was asked for.</p>"
+    why = {each["number"]: f"{each['says']} [{each['rule']}]" for each in preview["differences"]}
+    rows = [
+        (name.replace("_", " "), said, preview["found"][name], why.get(name, ""))
+        for name, said in preview["foreseen"].items()
+    ]
+    numbers = _table(("", "foreseen", "found", ""), rows)
+    return f"<h3>As foreseen by the provider on {time_text(preview['time'])}</h3>{numbers}"
 
 
 def _conversations(

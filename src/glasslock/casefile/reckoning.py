@@ -21,12 +21,14 @@ from glasslock.casefile.releases import accept_release, enough, fault_of, place_
 from glasslock.errors import GlasslockError, VerificationError
 from glasslock.orders.authority import Register
 from glasslock.orders.ledger import Said
+from glasslock.orders.proportion import Proportion, compare, verify_preview
 from glasslock.sealing.book import PolicyBook
 from glasslock.sealing.seal import slot_key_commitment
 from glasslock.sealing.shares import Tier1s, VerifiedSlot, verify_listed
 from glasslock.wire.labels import Label
 from glasslock.wire.order import decode_issued_order, decode_order
 from glasslock.wire.policy import Access
+from glasslock.wire.preview import Preview, decode_preview
 from glasslock.wire.release import Release, ReleasedSlot
 
 
@@ -45,7 +47,8 @@ class Reckoned:
     """A case and everything that was found of it.
 
     ``closed`` says why a slot (Hh) does not open, ``vouched`` whose a period key is by its key id,
-    for keys that stand in the log, signed by a keyholder of the policy.
+    for keys that stand in the log, signed by a keyholder of the policy. ``proportion`` is what
+    became of the preview, None where there was none.
     """
 
     case: ProvenCase
@@ -53,6 +56,21 @@ class Reckoned:
     counted: tuple[CountedRelease, ...]
     closed: Mapping[bytes, str]
     vouched: Mapping[bytes, str]
+    proportion: Proportion | None
+
+
+def previewed(evidence: Evidence, case: ProvenCase) -> Preview | None:
+    """Return the preview in the evidence of a proven case, once it is its provider's.
+
+    Raises:
+        BadSignature, VerificationError: it is not, or of another order.
+        WireError: it is malformed.
+    """
+    if evidence.preview is None:
+        return None
+    found = decode_preview(evidence.preview)
+    verify_preview(found, case.admitted.order, case.policy.provider_key)
+    return found
 
 
 def prove(evidence: Evidence, logs: ReadLogs) -> ProvenCase:
@@ -110,7 +128,13 @@ def reckon(evidence: Evidence, case: ProvenCase, logs: ReadLogs) -> Reckoned:
         raise VerificationError("a key of a slot that does not open", rule="case.slot-key")
     seats = [each.release.seat for each in counted]
     opening = read_case(case, evidence.entries, slots, faults, seats)
-    return Reckoned(case, opening, tuple(counted), closed, _vouched(case.access, logs.book))
+    vouched, preview = _vouched(case.access, logs.book), previewed(evidence, case)
+    proportion = (
+        None
+        if preview is None
+        else compare(preview, case.admitted.order, opening.reach, case.policy.clocks)
+    )
+    return Reckoned(case, opening, tuple(counted), closed, vouched, proportion)
 
 
 def _vouched(access: Access, book: PolicyBook) -> dict[bytes, str]:

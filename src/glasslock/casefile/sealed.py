@@ -24,6 +24,7 @@ from glasslock.casefile.evidence import (
     CASE,
     CUSTODY,
     ENTRIES,
+    FORESEEN,
     LISTED,
     LOGS,
     MESSAGES,
@@ -40,7 +41,7 @@ from glasslock.wire.labels import Label
 from glasslock.wire.shape import DIGEST, SIGNATURE
 
 FORMAT: Final = "glasslock case file 2"
-INSIDE: Final = (CASE, MESSAGES, PAGE, CUSTODY, LOGS, ORDER, LISTED, ENTRIES)
+INSIDE: Final = (CASE, MESSAGES, PAGE, CUSTODY, LOGS, ORDER, LISTED, ENTRIES, FORESEEN)
 MANIFEST: Final = "manifest.json"
 STATEMENT: Final = "statement.json"
 REPORT: Final = "report.json"

@@ -52,6 +52,8 @@ def _holds(accepted: Accepted) -> Iterator[str]:
         f"{opening.opened_slots} of {opening.slots} granted slots are open, each under the key that"
         " its sender sealed"
     )
+    if found.proportion is not None and not found.proportion.differences:
+        yield "what was frozen is what the provider had signed beforehand, number by number"
     receipts = sum(message.receipt is not None for message in opening.messages)
     yield (
         f"{len(opening.messages)} messages, each opened again from what was stored at its place,"
@@ -77,6 +79,11 @@ def _word(accepted: Accepted) -> Iterator[str]:
 
 def _remains(accepted: Accepted) -> Iterator[str]:
     found = accepted.found
+    if found.proportion is None:
+        yield "no preview by the provider is here: what the order was thought to reach is not shown"
+    for each in () if found.proportion is None else found.proportion.differences:
+        numbers = f"{each.foreseen} {each.number} foreseen, {each.found} found"
+        yield f"{numbers}: {each.says} [{each.rule}]"
     for gap in found.opening.gaps:
         yield f"gap: {_place(gap)}: {gap.says} [{gap.rule}]"
     for gap in found.opening.unproven:

@@ -19,7 +19,7 @@ from glasslock.casefile.evidence import CASE, MESSAGES, PAGE, Evidence, read_evi
 from glasslock.casefile.excerpts import ProvenBytes, Reading, read_logs
 from glasslock.casefile.facts import case_facts, report_leaf
 from glasslock.casefile.making import custody_of, documents
-from glasslock.casefile.reckoning import Reckoned, prove, reckon
+from glasslock.casefile.reckoning import Reckoned, previewed, prove, reckon
 from glasslock.casefile.sealed import check_statement, open_package
 from glasslock.errors import GlasslockError, VerificationError
 from glasslock.orders.ledger import verify_leaf
@@ -35,6 +35,7 @@ _RULES: Final[Mapping[str, str]] = {
     "gaps": "case.gaps",
     "unproven": "case.gaps",
     "keyholder_faults": "case.faults",
+    "preview": "case.preview",
     "log": "case.log",
 }
 
@@ -67,7 +68,8 @@ def verify_package(data: bytes, quorum: QuorumFile, policy: bytes | None = None)
         raise VerificationError("the case file is under another policy", rule="case.policy")
     check_statement(sealed.statement, case.admitted.issuing.key)
     releases = frozenset(_releases(evidence))
-    check_custody(evidence.custody, case.admitted.digest, custody_of(case, releases))
+    told = custody_of(case, releases, previewed(evidence, case))
+    check_custody(evidence.custody, case.admitted.digest, told)
     found = reckon(evidence, case, logs)
     made = documents(evidence, found)
     for name in (CASE, MESSAGES, PAGE):

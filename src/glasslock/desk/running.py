@@ -342,6 +342,7 @@ class Office:
                 made=now,
                 custody=sign_custody(named, links, self.key),
                 logs=self._excerpts(proven),
+                preview=None if case.preview is None else case.preview.encode(),
             ),
             issuer,
         )

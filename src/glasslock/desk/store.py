@@ -74,8 +74,14 @@ _MIGRATIONS: Final = (
         countersignature BLOB, entry BLOB, taken INTEGER NOT NULL, PRIMARY KEY (digest, number)
     ) STRICT;
     """,
-    # Numbers that nobody signed are no preview any more.
+    # Numbers that nobody signed are no preview any more, and were no step.
     """
+    CREATE TABLE steps AS SELECT digest,
+        row_number() OVER (PARTITION BY digest ORDER BY number) - 1 AS number, time, what, subject
+        FROM custody WHERE what != 'previewed';
+    DELETE FROM custody;
+    INSERT INTO custody SELECT digest, number, time, what, subject FROM steps;
+    DROP TABLE steps;
     ALTER TABLE cases DROP COLUMN counts;
     ALTER TABLE cases ADD COLUMN preview BLOB;
     """,
@@ -134,7 +140,7 @@ class Store:
         """
         with self.db.transaction("preview"):
             self._move(case, State.PREVIEWED)
-            self._note(case, Link(now, Step.PREVIEWED, case.order.digest))
+            self._note(case, Link(now, Step.PREVIEWED, preview.digest))
             self.db.execute(
                 "UPDATE cases SET preview = ? WHERE digest = ?",
                 (preview.encode(), case.order.digest),

@@ -40,6 +40,7 @@ class Label(StrEnum):
     CUSTODY = "custody"
     COMMITMENT = "commitment"
     DRILL = "drill"
+    PREVIEWED = "previewed"
 
     # Key derivation: KDF(key, label, ...; L)
     SLOT_TREE = "slot tree"

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Final
 
 from glasslock.wire.codec import encode
+from glasslock.wire.digest import digest
+from glasslock.wire.labels import Label
 from glasslock.wire.shape import SIGNATURE, U32, Fields
 
 MAX_PREVIEW: Final = 1_024
@@ -54,6 +56,11 @@ class Preview:
                 found.removed,
             )
         )
+
+    @property
+    def digest(self) -> bytes:
+        """``H("previewed", statement)``: what a chain of custody names."""
+        return digest(Label.PREVIEWED, self.statement)
 
     def encode(self) -> bytes:
         """Return the wire form."""

@@ -154,6 +154,7 @@ _BY_FIRST = {
     "gaps": "case.gaps",
     "unproven": "case.gaps",
     "keyholder_faults": "case.faults",
+    "preview": "case.preview",
     "log": "case.log",
     "made": "case.page",
     "quorum": "quorum.text",

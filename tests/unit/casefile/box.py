@@ -24,6 +24,7 @@ from glasslock.desk.excerpt import make_excerpt
 from glasslock.errors import WireError
 from glasslock.ids import keyholder_id
 from glasslock.orders.ledger import sign_leaf
+from glasslock.orders.proportion import sign_preview
 from glasslock.sealing.book import PolicyBook
 from glasslock.signing import SigningKey
 from glasslock.tlog.checkpoint import add_signatures, sign_head, verify_checkpoint
@@ -36,6 +37,7 @@ from glasslock.wire.labels import Label
 from glasslock.wire.leaf import ReportLeaf, encode_leaf
 from glasslock.wire.order import Grant, entry_digest
 from glasslock.wire.policy import Policy, SignedPolicy
+from glasslock.wire.preview import Numbers, Preview
 from glasslock.wire.record import AuthorityRecord, PeriodKeyRecord, PolicyRecord, encode_record
 from glasslock.wire.release import decode_release
 from tests.unit.casefile.altering import inner
@@ -44,12 +46,13 @@ from tests.unit.desk.cases import (
     KEYS,
     R,
     Script,
+    granted_slots,
     make_manifest,
     make_order,
     records_of,
     sign_order,
 )
-from tests.unit.desk.world import World, make_policy, seat_key, secret
+from tests.unit.desk.world import CLOCKS, PROVIDER, World, make_policy, seat_key, secret
 
 POLICY_LOG, ORDERS_LOG = "log.test/policy", "log.test/orders"
 WITNESSES = [Signer.witness(f"w{n}.test", secret("witness", n)) for n in range(4)]
@@ -134,6 +137,7 @@ class Case:
                 told.append(Link(time, Step.RELEASE, decode_release(data).digest))
         return [
             Link(time, Step.DRAFTED, order),
+            Link(time, Step.PREVIEWED, self.preview().digest),
             Link(time, Step.SIGNED, order),
             Link(time, Step.COUNTERSIGNED, order),
             Link(time, Step.ADMITTED, commitment),
@@ -156,7 +160,23 @@ class Case:
             made=self.script.world.time,
             custody=sign_custody(self.script.order.digest, self.links(releases), DESK),
             logs=self.excerpts(),
+            preview=self.preview().encode(),
         )
+
+    def preview(self) -> Preview:
+        """What the provider signed at the draft: the truth, by its store."""
+        world, order = self.script.world, self.script.order
+        slots = granted_slots(world, order)
+        numbers = Numbers(
+            named=len(order.named),
+            third_parties=len(order.third_parties),
+            conversations=len({slot.header.group_id for slot in slots}),
+            slots=len(slots),
+            days=len({slot.header.tau // CLOCKS.slots_per_day for slot in slots}),
+            messages=sum(len(slot.digests) for slot in slots),
+            removed=0,
+        )
+        return sign_preview(order, numbers, order.issued, PROVIDER)
 
     def make(self, evidence: Evidence, issuer: SigningKey = ISSUER) -> CaseFile:
         return make_case_file(evidence, issuer)
