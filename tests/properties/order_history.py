@@ -315,7 +315,7 @@ class Taking:
         """Be the log: take what waits, in its order."""
         while (item := self.orders._cases.waiting(ORIGINS[1])) is not None:
             self.ledger.add(item.entry, self.ledger.size, self.clock.now())
-            self.orders._logged(item, self.ledger.size - 1)
+            self.orders._logged(item, self.ledger.size - 1, late=False)
 
 
 def _device(sender: Sender) -> Device:

@@ -92,7 +92,12 @@ def _check_same(name: str, there: bytes, made: bytes) -> None:
     field = ""
     if name == CASE:
         told, true = decode_json(there), decode_json(made)
-        field = next(key for key in sorted({*told, *true}) if told.get(key) != true.get(key))
+        # A field that is left out differs from one that is null.
+        field = next(
+            key
+            for key in sorted({*told, *true})
+            if (key in told, told.get(key)) != (key in true, true.get(key))
+        )
     says = f"{name} {field}".strip()
     raise VerificationError(
         f"{says}: the evidence says otherwise", rule=_RULES.get(field or name, "case.facts")
