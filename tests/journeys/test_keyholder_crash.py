@@ -311,7 +311,8 @@ class Place:
         world.time = self.clock.now()
         for later in (0, 900):
             day = (world.time + later) // DAY
-            world._rosters[day] = self.book.rosters(self.policy, day, world.time)[0]
+            roster = self.book.rosters(self.policy, day, world.time)[0]
+            world._rosters[self.policy.digest, day] = roster
         world.handshake(GROUP)
         for number in range(2):
             world.write(GROUP, ALICE, b"message %d" % number)
