@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from glasslock.runtime.http import HttpClient
 from glasslock.runtime.stream import ClientStream
 from glasslock.wire import api
 from glasslock.wire.labels import Label
-from tests.unit.provider.test_batch import GROUP, Person
+from tests.unit.provider.test_batch import GROUP, NOW, Person
 from tests.unit.provider.test_batch_entries import Story, Writer
 from tests.village.village import PATIENCE, Village, until, village
 
@@ -98,6 +99,8 @@ class Town:
 async def town(folder: Path) -> AsyncIterator[Town]:
     async with village(folder, ClockSettings()) as place:
         assert place.provider is not None
+        # The story's slots are those of when it was imported, however long ago that is.
+        place.clock.offset = NOW - int(time.time())
         here = Town(place, Story.begin(place.provider._policy))
         http = HttpClient(place.url)
         for person in here.story.people:
