@@ -8,6 +8,7 @@ from typing import Any
 
 from glasslock.errors import GlasslockError
 from glasslock.sealing.slots import decode_slot_tree
+from glasslock.wire.carried import decode_carried, encode_carried
 from glasslock.wire.envelope import (
     decode_envelope,
     decode_message_header,
@@ -27,18 +28,28 @@ def _one_spelling(decoder: Callable[[bytes], Any]) -> Callable[[bytes], None]:
     return target
 
 
-TARGETS = tuple(
-    _one_spelling(decoder)
-    for decoder in (
-        decode_envelope,
-        decode_tombstone,
-        decode_slot_header,
-        decode_message_header,
-        decode_tier1_header,
-        decode_seal,
-        decode_seal_upload,
-        decode_slot_tree,
-    )
+def _carried(data: bytes) -> None:
+    # Random bytes are never as long as the field: what they say is put into one.
+    field = data[:1_024].ljust(1_024, b"\0")
+    if encode_carried(decode_carried(field)) != field:
+        raise RuntimeError("what a message carries has two spellings")
+
+
+TARGETS = (
+    _carried,
+    *(
+        _one_spelling(decoder)
+        for decoder in (
+            decode_envelope,
+            decode_tombstone,
+            decode_slot_header,
+            decode_message_header,
+            decode_tier1_header,
+            decode_seal,
+            decode_seal_upload,
+            decode_slot_tree,
+        )
+    ),
 )
 
 

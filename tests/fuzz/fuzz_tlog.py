@@ -7,6 +7,7 @@ import sys
 from glasslock.errors import GlasslockError
 from glasslock.tlog.chain import decode_shard
 from glasslock.tlog.checkpoint import read_head
+from glasslock.tlog.claim import decode_split_view
 from glasslock.tlog.follow import decode_hashes
 from glasslock.tlog.note import Verifier, parse_note, parse_signatures
 from glasslock.tlog.proof import decode_proof
@@ -43,7 +44,13 @@ def _proof(data: bytes) -> None:
     decode_proof(data)
 
 
+def _split_view(data: bytes) -> None:
+    if decode_split_view(data).encode() != data:
+        raise RuntimeError("a split view has two spellings")
+
+
 TARGETS = (
+    _split_view,
     parse_note,
     parse_signatures,
     read_head,

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from glasslock.ids import keyholder_id
 from glasslock.wire import (
     api,
+    carried,
     codec,
     contact,
     drill,
@@ -491,6 +492,11 @@ TABLE: dict[str, Case] = _named(
     Case(codec.decode, codec.encode, cbor_values),
     Case(api.decode_device_frame, api.encode_frame, typed(api.DeviceFrame), one_spelling=False),
     Case(api.decode_provider_frame, api.encode_frame, typed(api.ProviderFrame), one_spelling=False),
+    Case(
+        carried.decode_carried,
+        carried.encode_carried,
+        several(st.binary(min_size=1, max_size=254), most=carried.MAX_CARRIED),
+    ),
     Case(credentials.decode_credential, _credential, st.tuples(names, sized(16))),
     Case(entry.decode_receipt_leaf, _encode, receipt_leaves),
     Case(entry.decode_receipt, _encode, receipts),

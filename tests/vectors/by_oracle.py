@@ -295,13 +295,13 @@ def padme(given: Fields) -> int:
 
 
 def message(given: Fields) -> Fields:
-    key, content = given["key"], given["content"]
-    salt = bodies.salt(key, given["fresh"], content)
-    length = len(bodies.text(content, bytes(64)))
+    key, content, carried = given["key"], given["content"], given.get("carried")
+    salt = bodies.salt(key, given["fresh"], content, carried)
+    length = len(bodies.text(content, bytes(64), carried))
     header = bodies.message_header(given["slot"], given["m"], salt, given["previous"], length)
-    signed = bodies.message_content(header, content)
+    signed = bodies.message_content(header, content, carried)
     signature = digests.sign(given["seed"], "message", signed)
-    data = bodies.body(key, header, content, signature)
+    data = bodies.body(key, header, content, signature, carried)
     assert bodies.open_body(key, header, data, digests.public_key(given["seed"])) == content
     return {
         "salt": salt,

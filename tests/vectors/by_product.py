@@ -309,9 +309,10 @@ def message(given: Fields) -> Fields:
     key = SigningKey.from_seed(given["seed"])
     place = (given["slot"], given["m"], given["previous"])
     content, fresh = given["content"], given["fresh"]
-    header, data = body.make_message(given["key"], place, content, fresh, key.sign)
+    carried = given.get("carried")
+    header, data = body.make_message(given["key"], place, content, fresh, key.sign, carried)
     opened = body.open_body(given["key"], header, data, key.public)
-    assert opened.content == content
+    assert (opened.content, opened.carried) == (content, carried)
     opening = given["opening"] and Opening(*given["opening"])
     envelope = Envelope(header.encoded, data, opening)
     assert envelope.tombstone().digest == envelope.digest

@@ -51,6 +51,7 @@ class Inputs:
     seen: tuple[int, bytes]
     m: int
     content: bytes
+    carried: bytes | None
     fresh: bytes
     previous: bytes
     line: tuple[int, int, bytes]
@@ -119,6 +120,7 @@ def draw(number: int) -> Inputs:
         seen=(chance.getrandbits(64), chance.randbytes(32)),
         m=chance.choice((0, 0, 0, 1, 5, 40)),
         content=chance.randbytes(chance.choice((*LENGTHS, chance.randint(0, 2_000)))),
+        carried=chance.choice((None, chance.randbytes(1_024))),
         fresh=chance.randbytes(32),
         previous=chance.randbytes(32),
         line=(chance.getrandbits(40), chance.getrandbits(33), chance.randbytes(32)),
@@ -209,9 +211,10 @@ def _message_by_product(given: Inputs, w: bytes, slot: bytes, opening: Opening) 
         key, chain = slots.chain_step(chain, m)
     sender = SigningKey.from_seed(given.sender)
     place = (slot, given.m, given.previous if given.m else None)
-    message, data = body.make_message(key, place, given.content, given.fresh, sender.sign)
+    carried = None if given.m else given.carried
+    message, data = body.make_message(key, place, given.content, given.fresh, sender.sign, carried)
     opened = body.open_body(key, message, data, sender.public)
-    assert opened.content == given.content
+    assert (opened.content, opened.carried) == (given.content, carried)
     envelope = Envelope(message.encoded, data, None if given.m else opening)
     position, time, before = given.line
     return {
@@ -306,12 +309,14 @@ def _own_policy(given: Inputs) -> bytes:
 
 def _message_by_oracle(given: Inputs, w: bytes, hh: bytes, opening: list[bytes]) -> Values:
     key = own_slots.message_key(w, given.m)
-    salt = bodies.salt(key, given.fresh, given.content)
-    length = len(bodies.text(given.content, bytes(64)))
+    carried = None if given.m else given.carried
+    salt = bodies.salt(key, given.fresh, given.content, carried)
+    length = len(bodies.text(given.content, bytes(64), carried))
     previous = given.previous if given.m else None
     message = bodies.message_header(hh, given.m, salt, previous, length)
-    signature = sign(given.sender, "message", bodies.message_content(message, given.content))
-    data = bodies.body(key, message, given.content, signature)
+    signed = bodies.message_content(message, given.content, carried)
+    signature = sign(given.sender, "message", signed)
+    data = bodies.body(key, message, given.content, signature, carried)
     signer = public_key(given.sender)
     assert bodies.open_body(key, message, data, signer) == given.content
     own_opening = None if given.m else opening

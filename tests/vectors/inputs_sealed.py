@@ -12,7 +12,7 @@ from tests.vectors.form import Case, fill
 from tests.vectors.inputs import NOW, ROOT, bad, good
 from tests.vectors.oracle import bodies, slots
 from tests.vectors.oracle.cbor import encode
-from tests.vectors.oracle.digests import kdf, public_key
+from tests.vectors.oracle.digests import kdf, public_key, sign
 
 GROUP, CONTEXT, CREDENTIAL = b"group one", bytes([0x21]) * 32, bytes([0x22]) * 32
 SENDER = bytes([0x23]) * 32
@@ -169,9 +169,15 @@ def _message(content: Any, **changes: Any) -> Inputs:  # noqa: ANN401
     }
 
 
-def _sealed(padded: bytes, size: int | None = None, **changes: Any) -> Inputs:  # noqa: ANN401
+def _sealed(
+    padded: bytes,
+    size: int | None = None,
+    place: tuple[int, bytes | None] = (5, PREVIOUS),
+    **changes: Any,  # noqa: ANN401
+) -> Inputs:
     """A body as a sender makes it who holds the key and ignores the padding rules."""
-    header = encode([SLOT, 5, bytes(16), PREVIOUS, len(padded) if size is None else size])
+    m, previous = place
+    header = encode([SLOT, m, bytes(16), previous, len(padded) if size is None else size])
     data = bodies.seal_body(KEY, header, padded)
     return {"key": KEY, "header": header, "body": data, "signer": public_key(SENDER), **changes}
 
@@ -189,6 +195,7 @@ def body() -> list[Case]:
     for name, value in (("opening", opening), ("opening under none", [opening[0], *[None] * 3])):
         first = _message(b"hello", m=0, previous=None, opening=value)
         cases.append(good(f"message 0 with an {name}", "message", **first))
+    cases += _carried()
     cases.append(good("clone: equal fresh bytes, one content", "message", **_message(b"one")))
     cases.append(good("clone: equal fresh bytes, other content", "message", **_message(b"two")))
     cases.append(bad("a text of 65,537 bytes", "message", **_message(fill(0x6D, full + 1))))
@@ -222,6 +229,40 @@ def body() -> list[Case]:
     wrong["a byte of the tag changed"] = _sealed(padded, body=own[:-1] + bytes([own[-1] ^ 1]))
     wrong["com alone"] = _sealed(padded, body=own[:32])
     return cases + [bad(name, "open body", **given) for name, given in wrong.items()]
+
+
+def _carried() -> list[Case]:
+    """Message 0 with what its sender's device has seen of the logs."""
+    first: Inputs = {"m": 0, "previous": None}
+    notes = [b"log.test/p\n7\nroot\n\nsignature", b"another note"]
+    field = b"".join(len(note).to_bytes(2, "big") + note for note in notes).ljust(1_024, b"\0")
+    full = 65_536 - 1 - 2 - 64 - 3
+    long, longer = fill(0x6D, full), fill(0x6D, full + 1)
+    cases = [
+        good(name, "message", **_message(content, **first, carried=carried))
+        for name, content, carried in (
+            ("message 0 that carries nothing", b"", bytes(1_024)),
+            ("message 0 that carries notes", b"hello", field),
+            ("the longest text that carries notes", long, field),
+        )
+    ]
+    other = _message(b"hello", carried=field)
+    cases.append(bad("notes in another message than 0", "message", **other))
+    other = _message(longer, **first, carried=field)
+    cases.append(bad("notes with a text of 65,537 bytes", "message", **other))
+    for name, carried, signed, place in (
+        ("notes of another length", field[:-1], field[:-1], (0, None)),
+        ("notes in a message that is not the first", field, field, (5, PREVIOUS)),
+        ("notes that the signature does not cover", field, None, (0, None)),
+        ("a signature over other notes", field, bytes(1_024), (0, None)),
+    ):
+        size = bodies.padme(len(bodies.text(b"hello", bytes(64), carried)))
+        header = encode([SLOT, place[0], bytes(16), place[1], size])
+        signature = sign(SENDER, "message", bodies.message_content(header, b"hello", signed))
+        text = bodies.text(b"hello", signature, carried)
+        padded = (len(text).to_bytes(4, "big") + text).ljust(size, b"\0")
+        cases.append(bad(name, "open body", **_sealed(padded, place=place)))
+    return cases
 
 
 def _mixed(padded: bytes) -> Inputs:

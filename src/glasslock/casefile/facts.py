@@ -263,6 +263,7 @@ def _message(message: Message) -> dict[str, object]:
         "text": text_of(message.content),
         "entry": message.entry,
         "header": message.header,
+        "carried": message.carried,
         "signature": message.signature,
         "signer": message.signer,
         "receipt": message.receipt,

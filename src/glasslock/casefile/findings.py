@@ -48,8 +48,9 @@ class Fault:
 class Message:
     """An opened message with everything that proves it.
 
-    ``entry`` is D, ``header`` the message header's bytes, ``signature`` the sender's over header
-    and content by ``signer``; ``receipt`` is None where the provider's did not hold.
+    ``entry`` is D, ``header`` the message header's bytes, ``signature`` the sender's over header,
+    content and ``carried`` (what message 0 may carry of the logs) by ``signer``; ``receipt`` is
+    None where the provider's did not hold.
     """
 
     place: Place
@@ -63,6 +64,7 @@ class Message:
     signature: bytes
     signer: bytes
     receipt: bytes | None
+    carried: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

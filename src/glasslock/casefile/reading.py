@@ -103,6 +103,7 @@ class _Reading:
                 signature=opened.signature,
                 signer=self._slot.header.signer,
                 receipt=receipt,
+                carried=opened.carried,
             )
         )
 

@@ -30,6 +30,7 @@ class Label(StrEnum):
     SEAL = "seal"
     MESSAGE_HEADER = "message header"
     CONTENT = "content"
+    CARRIED = "carried"
     INGEST = "ingest"
     DEVICE_NEXT = "device next"
     ORDER = "order"

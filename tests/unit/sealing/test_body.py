@@ -20,6 +20,7 @@ from glasslock.sealing.body import (
     text_size,
 )
 from glasslock.signing import SigningKey
+from glasslock.wire.carried import encode_carried
 from glasslock.wire.codec import encode
 from glasslock.wire.digest import derive
 from glasslock.wire.envelope import MAX_PADDED, MessageHeader
@@ -169,3 +170,73 @@ def test_errors_show_no_content():
     with pytest.raises(VerificationError) as raised:
         open_body(KEY, header, body[:-1], SENDER.public)
     assert "planted" not in str(raised.value)
+
+
+FIRST = (SLOT, 0, None)
+NOTES = encode_carried([b"a note", b"another"])
+
+
+@pytest.mark.parametrize("carried", [bytes(1_024), NOTES])
+def test_message_0_carries_notes_that_are_signed(carried: bytes):
+    header, body = make_message(KEY, FIRST, CONTENT, FRESH, SENDER.sign, carried)
+    opened = open_body(KEY, header, body, SENDER.public)
+    assert (opened.content, opened.carried) == (CONTENT, carried)
+    assert header.size == padded_size(text_size(CONTENT, carried))
+    for over in (None, encode_carried([b"other"])):
+        signature = SENDER.sign(Label.SIGN_MESSAGE, signed_content(header, CONTENT, over))
+        forged = seal_body(KEY, header, CONTENT, signature, carried)
+        with pytest.raises(BodySignature):
+            open_body(KEY, header, forged, SENDER.public)
+    small = MessageHeader(SLOT, 0, header.salt, None, padded_size(text_size(CONTENT)))
+    signature = SENDER.sign(Label.SIGN_MESSAGE, signed_content(small, CONTENT, carried))
+    with pytest.raises(BodySignature):
+        open_body(KEY, small, seal_body(KEY, small, CONTENT, signature), SENDER.public)
+
+
+def test_message_0_may_carry_nothing():
+    header, body = make_message(KEY, FIRST, CONTENT, FRESH, SENDER.sign)
+    assert open_body(KEY, header, body, SENDER.public).carried is None
+    assert header.size == 256
+
+
+def test_another_message_carries_nothing():
+    with pytest.raises(WireError) as raised:
+        make_message(KEY, (SLOT, 5, PREVIOUS), CONTENT, FRESH, SENDER.sign, NOTES)
+    assert raised.value.rule == "body.carried"
+    size = padded_size(text_size(CONTENT, NOTES))
+    header = MessageHeader(SLOT, 5, bytes(16), PREVIOUS, size)
+    signature = SENDER.sign(Label.SIGN_MESSAGE, signed_content(header, CONTENT, NOTES))
+    with pytest.raises(BodyPadding) as refused:
+        open_body(KEY, header, seal_body(KEY, header, CONTENT, signature, NOTES), SENDER.public)
+    assert refused.value.rule == "body.text"
+
+
+@pytest.mark.parametrize("carried", [b"", NOTES[:-1], NOTES + b"\0"])
+def test_what_is_carried_has_one_length(carried: bytes):
+    size = padded_size(len(encode((CONTENT, bytes(64), carried))))
+    header = MessageHeader(SLOT, 0, bytes(16), None, size)
+    signature = SENDER.sign(Label.SIGN_MESSAGE, signed_content(header, CONTENT, carried))
+    with pytest.raises(BodyPadding) as raised:
+        open_body(KEY, header, seal_body(KEY, header, CONTENT, signature, carried), SENDER.public)
+    assert raised.value.rule == "body.text"
+
+
+def test_the_longest_text_has_room_for_what_it_carries():
+    room = 65_536 - text_size(b"") - 2
+    header, body = make_message(KEY, FIRST, bytes(room), FRESH, SENDER.sign, NOTES)
+    assert open_body(KEY, header, body, SENDER.public).carried == NOTES
+    assert header.size == MAX_PADDED
+    for carried in (NOTES, None):
+        text = encode((bytes(room + 1), bytes(64), *(() if carried is None else (carried,))))
+        padded = len(text).to_bytes(4, "big") + text
+        size = padded_size(len(text))
+        header = MessageHeader(SLOT, 0, bytes(16), None, size)
+        both = derive(KEY, Label.BODY, header.digest, length=64)
+        sealed = AESGCM(both[:32]).encrypt(bytes(12), padded.ljust(size, b"\0"), header.encoded)
+        with pytest.raises(BodyPadding):
+            open_body(KEY, header, both[32:] + sealed, SENDER.public)
+
+
+def test_a_cloned_machine_repeats_no_key_for_other_notes():
+    salts = {make_salt(KEY, FRESH, CONTENT, each) for each in (None, bytes(1_024), NOTES)}
+    assert len(salts) == 3
