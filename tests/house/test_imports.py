@@ -24,11 +24,13 @@ KNOWN = (
 # The outer files of a party: they read, call the core and write. All else in it is core.
 SHELLS = {
     "__init__.py",
+    "alarms.py",
     "app.py",
     "archive.py",
     "batch.py",
     "cases.py",
     "client.py",
+    "comparing.py",
     "config.py",
     "connection.py",
     "gap.py",

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from glasslock.client import Client, ConversationView, Message
+from glasslock.client import Alarm, Client, ConversationView, Message
 from glasslock.client.events import Event, Notice, NoticeReceived
 from glasslock.errors import GlasslockError, WireError
 
@@ -28,6 +28,8 @@ _NAMES: Final = {
     "Warned": "warned",
     "PolicyProposed": "policy-proposed",
     "PolicyChanged": "policy-changed",
+    "LogSplit": "log-split",
+    "LogWithheld": "log-withheld",
 }
 
 
@@ -48,6 +50,7 @@ class Agent:
             "read": self._read,
             "list": self._list,
             "notices": self._notices,
+            "alarms": self._alarms,
         }
 
     async def run(self) -> None:
@@ -57,6 +60,8 @@ class Agent:
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         telling = asyncio.create_task(self._tell_events())
         write({"event": "ready", "account": self._client.account, "device": self._client.device})
+        for alarm in self._client.alarms():
+            write({"event": "alarm", **alarm_line(alarm)})
         try:
             while line := await reader.readline():
                 await self._serve(line)
@@ -127,6 +132,9 @@ class Agent:
     async def _notices(self, _command: dict[str, Any]) -> dict[str, Any]:
         return {"notices": [notice_line(each) for each in self._client.notices()]}
 
+    async def _alarms(self, _command: dict[str, Any]) -> dict[str, Any]:
+        return {"alarms": [alarm_line(each) for each in self._client.alarms()]}
+
 
 def event_line(event: Event) -> dict[str, Any]:
     """Return an event as a JSON object."""
@@ -160,6 +168,11 @@ def notice_line(notice: Notice) -> dict[str, Any]:
         for each in notice.conversations
     ]
     return facts
+
+
+def alarm_line(alarm: Alarm) -> dict[str, Any]:
+    """Return what stands against a log as a JSON object."""
+    return dataclasses.asdict(alarm)
 
 
 def conversation_line(view: ConversationView) -> dict[str, Any]:

@@ -13,8 +13,15 @@ from typing import Annotated, Final
 import typer
 
 from glasslock.cli import output
-from glasslock.cli.agent import Agent, conversation_id, conversation_line, event_line, message_line
-from glasslock.client import Approval, Client, Failed, LinkRequest, MessageSent
+from glasslock.cli.agent import (
+    Agent,
+    alarm_line,
+    conversation_id,
+    conversation_line,
+    event_line,
+    message_line,
+)
+from glasslock.client import Alarm, Approval, Client, Failed, LinkRequest, MessageSent
 from glasslock.errors import GlasslockError, StateError, TransportError, WireError
 from glasslock.runtime.files import read_limited
 
@@ -209,6 +216,20 @@ def read(
     output.run(work)
 
 
+@app.command()
+def alarms(folder: Folder, *, json: AsJson = False, passphrase_file: PassphraseFile = None) -> int:
+    """Show what stands against the logs of this device's policies, with the proof in JSON."""
+    client = Client.open(folder, passphrase=_passphrase(passphrase_file))
+    rows = [alarm_line(each) for each in client.alarms()]
+    output.run(client.close)
+    for row in rows:
+        row |= {name: row[name].hex() for name in ("policy", "device", "evidence")}
+        if not json:
+            del row["evidence"]
+    output.table(rows, as_json=json)
+    return output.EXIT_CODES["findings" if rows else "ok"][0]
+
+
 @app.command(name="list")
 def list_(folder: Folder, *, json: AsJson = False, passphrase_file: PassphraseFile = None) -> None:
     """List the conversations of this device, each with its access policy."""
@@ -241,10 +262,25 @@ async def opened(folder: Path, passphrase_file: Path | None) -> AsyncIterator[Cl
     """Open the device in ``folder`` and connect it; closed at the end."""
     client = Client.open(folder, passphrase=_passphrase(passphrase_file))
     try:
+        for alarm in client.alarms():
+            output.talk(f"ALARM: {alarm_text(alarm)}")
         await client.start()
         yield client
     finally:
         await client.close()
+
+
+def alarm_text(alarm: Alarm) -> str:
+    """Say what stands against a log, in words."""
+    if alarm.rule == "log.split":
+        return (
+            f"the log {alarm.origin} has shown two pasts, one to this device and another to "
+            f"{alarm.account}; nothing more is taken from it (see `glasslock client alarms`)"
+        )
+    return (
+        f"the log {alarm.origin} keeps entries from this device: it shows {alarm.held}, and has "
+        f"shown {alarm.shown} to {alarm.account}"
+    )
 
 
 async def _sent(client: Client, number: int) -> None:

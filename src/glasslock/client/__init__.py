@@ -3,10 +3,13 @@
 from glasslock.client.client import Client, ConversationView
 from glasslock.client.enrolment import Approval, LinkRequest
 from glasslock.client.events import (
+    Alarm,
     Event,
     Failed,
     Invited,
     Joined,
+    LogSplit,
+    LogWithheld,
     MembersChanged,
     MessageReceived,
     MessageSent,
@@ -22,6 +25,7 @@ from glasslock.client.events import (
 from glasslock.client.store import Message
 
 __all__ = [
+    "Alarm",
     "Approval",
     "Client",
     "ConversationView",
@@ -30,6 +34,8 @@ __all__ = [
     "Invited",
     "Joined",
     "LinkRequest",
+    "LogSplit",
+    "LogWithheld",
     "MembersChanged",
     "Message",
     "MessageReceived",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Final
 
 from glasslock.client.events import Event
 from glasslock.client.state import GroupState
@@ -10,6 +11,10 @@ from glasslock.errors import GlasslockError
 from glasslock.mls import WriteSet
 from glasslock.tlog.follow import Replica
 from glasslock.wire.api import DeviceFrame
+
+AGREED: Final = "agreed"
+SPLIT: Final = "split"
+WITHHELD: Final = "withheld"
 
 Row = tuple[bytes, bytes, bytes | None]
 
@@ -82,6 +87,39 @@ class OrdersRead:
     entries: list[tuple[int, int, bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a device carried of a log: a claim that this device has not compared with its own view.
+
+    ``time`` is that of the entry that carried it (unix seconds); ``size`` and ``root`` are those of
+    ``note``.
+    """
+
+    policy: bytes
+    origin: str
+    account: str
+    device: bytes
+    group_id: bytes
+    time: int
+    size: int
+    root: bytes
+    note: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How the comparison of what was heard with a log of ``held`` entries ended.
+
+    ``agreed``; ``split``, with the proof as ``evidence``; or ``withheld``: the log does not show so
+    much. What is withheld waits on.
+    """
+
+    heard: Heard
+    outcome: str
+    held: int
+    evidence: bytes = field(default=b"", repr=False)
+
+
 @dataclass
 class Effects:
     """One step: first everything is stored in one transaction, then sent, then told.
@@ -105,6 +143,8 @@ class Effects:
     letters: list[bytes] = field(default_factory=list)
     letter_states: list[LetterState] = field(default_factory=list)
     orders_read: list[OrdersRead] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    compared: list[Compared] = field(default_factory=list)
     frames: list[DeviceFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     done: list[tuple[int, GlasslockError | None]] = field(default_factory=list)
@@ -133,6 +173,8 @@ class Effects:
             or self.letters
             or self.letter_states
             or self.orders_read
+            or self.heard
+            or self.compared
         )
 
     @property

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from glasslock.client import enrolment
 from glasslock.client.enrolment import Approval, LinkRequest
-from glasslock.client.events import Event, Notice, Standing
+from glasslock.client.events import Alarm, Event, Notice, Standing
 from glasslock.client.running import Running, ask_provider
 from glasslock.client.schema import MIGRATIONS
 from glasslock.client.session import Session
@@ -268,6 +268,10 @@ class Client:
         """
         return self._store.evidence(group_id, position)
 
+    def alarms(self) -> list[Alarm]:
+        """Return what stands against logs: two pasts, or entries that are kept from this device."""
+        return self._store.alarms.all()
+
     def notices(self) -> list[Notice]:
         """Return the verified letters about orders that reached this person, the oldest first."""
         kept = [each for each in self._store.letters.all() if each.state == "verified"]
@@ -311,6 +315,10 @@ class Client:
     async def check_notices(self) -> None:
         """Judge the letters that wait by what their logs show now."""
         await self._running.noticing.check()
+
+    async def compare_logs(self) -> None:
+        """Compare what others were shown of the logs with what this device was shown, now."""
+        await self._running.comparing.compare()
 
     async def create_conversation(
         self, accounts: Iterable[str] = (), policy: Policy | None = None

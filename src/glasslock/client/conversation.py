@@ -30,6 +30,7 @@ from glasslock.client.sending import Draft, Self, audience_of, open_slot, still_
 from glasslock.client.state import GroupState
 from glasslock.errors import GlasslockError, KeyRejected, StateError, VerificationError
 from glasslock.mls import CommitPreview, Device, Group, Roster, StagedCommit, context_digest
+from glasslock.sealing.body import Opened
 from glasslock.sealing.roster import SeatsVacant
 from glasslock.sealing.slots import SlotErased, SlotTree, day_of, low_after, root_secret, tau_at
 from glasslock.tlog.receipt import SignedBatches
@@ -168,7 +169,7 @@ class Conversation:
             if got.failure is not None:
                 self._warn(effects, item.position, got.failure)
             if got.opened is not None:
-                self._show(effects, got.leaf.device, got.opened.content, item, number)
+                self._show(effects, got.leaf.device, got.opened, item, number)
                 count = 1
         except BookBehind:
             raise
@@ -179,25 +180,18 @@ class Conversation:
         return count
 
     def _show(
-        self, effects: Effects, sender: Device, content: bytes, item: EntryItem, number: int
+        self, effects: Effects, sender: Device, opened: Opened, item: EntryItem, number: int
     ) -> None:
-        effects.messages.append(
-            NewMessage(
-                number,
-                self.state.group_id,
-                "received",
-                sender.account,
-                sender.device,
-                content,
-                item.time,
-                item.position,
-            )
+        group_id, who, content = (
+            self.state.group_id,
+            (sender.account, sender.device),
+            opened.content,
         )
-        effects.events.append(
-            MessageReceived(
-                self.state.group_id, number, sender.account, sender.device, content, item.time
-            )
-        )
+        place = (item.time, item.position)
+        effects.messages.append(NewMessage(number, group_id, "received", *who, content, *place))
+        effects.events.append(MessageReceived(group_id, number, *who, content, item.time))
+        where = (group_id, item.position, item.time)
+        self.policies.views.hear(effects, self.policy, sender, where, opened.carried)
 
     def _warn(self, effects: Effects, position: int, error: GlasslockError) -> None:
         rule = error.rule or error.slug
@@ -360,6 +354,7 @@ class Conversation:
             self.leaf,
             sign,
             self.policies.book(self.policy),
+            self.policies.views.carried(self.policy),
         )
         state, opened = self.state, None
         if state.sending is None or state.sending.tau != tau:

@@ -180,6 +180,56 @@ class NoticeReceived:
     notice: Notice
 
 
+@dataclass(frozen=True, slots=True)
+class LogSplit:
+    """A log has shown two pasts: to this device one, another to ``device`` of ``account``.
+
+    ``held`` is how many entries this device has read, ``shown`` how many the other was shown. The
+    proof is kept, and nothing more is taken from the log ``origin``.
+    """
+
+    group_id: bytes
+    policy: bytes
+    origin: str
+    held: int
+    shown: int
+    account: str
+    device: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogWithheld:
+    """A log does not show this device what it signed for ``device`` of ``account`` long ago.
+
+    ``held`` is how many entries it shows, ``shown`` how many the other was shown.
+    """
+
+    group_id: bytes
+    policy: bytes
+    origin: str
+    held: int
+    shown: int
+    account: str
+    device: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What stands against a log on this device: rule ``log.split`` or ``log.withheld``.
+
+    Sizes and peer as in the events; ``evidence`` is the proof of a split view, empty otherwise.
+    """
+
+    rule: str
+    policy: bytes
+    origin: str
+    held: int
+    shown: int
+    account: str
+    device: bytes
+    evidence: bytes = field(repr=False)
+
+
 Event: TypeAlias = (
     MessageReceived
     | MessageSent
@@ -191,4 +241,6 @@ Event: TypeAlias = (
     | Failed
     | Warned
     | NoticeReceived
+    | LogSplit
+    | LogWithheld
 )

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from glasslock.client.changes import Effects, LetterState, OrdersRead
 from glasslock.client.events import Notice, NoticeReceived, Standing, Warned
 from glasslock.client.letters import KeptLetter, Letters
-from glasslock.errors import GlasslockError, TransportError, VerificationError, WireError
+from glasslock.client.policies import Policies
+from glasslock.errors import (
+    GlasslockError,
+    StateError,
+    TransportError,
+    VerificationError,
+    WireError,
+)
 from glasslock.runtime.clock import Clock
 from glasslock.runtime.http import HttpClient, fetch_parts
-from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.follow import Replica, TrustedLog
 from glasslock.tlog.quorum import QuorumFile
 from glasslock.tlog.reader import catch_up
@@ -32,19 +38,14 @@ class Noticing:
         letters: Letters,
         account: str,
         clock: Clock,
-        policies: Callable[[], Mapping[bytes, Policy]],
-        book: Callable[[bytes], PolicyBook | None],
+        policies: Callable[[], Policies],
         store: Callable[[Effects], Awaitable[None]],
     ) -> None:
-        """Take over; nothing runs before ``run``.
-
-        ``book`` gives what was read of the log of a policy, by the policy's digest.
-        """
+        """Take over; nothing runs before ``run``."""
         self._letters = letters
         self._account = account
         self._clock = clock
         self._policies = policies
-        self._book = book
         self._store = store
         self._new = asyncio.Event()
         self._judging = asyncio.Lock()
@@ -76,19 +77,21 @@ class Noticing:
         """Return how orders stand under every known policy; ``letters`` are verified ones.
 
         Raises:
+            StateError: a log has shown two pasts.
             TransportError: a log cannot be reached.
             VerificationError: a log does not hold; nothing new of it is used.
         """
         from glasslock.client import notices  # noqa: PLC0415 - `none` never loads the law
 
         found = []
-        for policy in self._policies().values():
+        for policy in self._policies().known.values():
             if policy.access is None:
                 continue
             async with self._judging:
                 replica = await self._read(policy, notices.concerns_letters)
             ledger = notices.replay(
-                self._letters.entries(policy.digest), notices.registered(self._book(policy.digest))
+                self._letters.entries(policy.digest),
+                notices.registered(self._policies().book(policy)),
             )
             if replica.log.checkpoint is not None:
                 found.append(notices.standing(policy, replica.log.checkpoint, ledger, letters))
@@ -110,15 +113,32 @@ class Noticing:
     async def _judge(self, letter: KeptLetter) -> None:
         from glasslock.client import notices  # noqa: PLC0415 - `none` never loads the law
 
-        policy = notices.policy_of(decode_letter(letter.data), self._policies())
+        policy = notices.policy_of(decode_letter(letter.data), self._policies().known)
         replica = await self._read(policy, notices.concerns_letters)
         ledger = notices.replay(
-            self._letters.entries(policy.digest), notices.registered(self._book(policy.digest))
+            self._letters.entries(policy.digest), notices.registered(self._policies().book(policy))
         )
         found = notices.verify_for(letter.data, self._account, policy, ledger, replica.size)
         told = NoticeReceived(b"", found.numbered(letter.number))
         state = LetterState(letter.number, "verified", "")
         await self._store(Effects(letter_states=[state], events=[told]))
+
+    async def read(self, policy: Policy) -> None:
+        """Read the orders log of a policy on, as a letter would have it read.
+
+        Raises:
+            StateError: it has shown two pasts: nothing more is taken from it.
+            TransportError: it cannot be reached.
+            VerificationError: it does not hold; nothing new of it is used.
+        """
+        from glasslock.client import notices  # noqa: PLC0415 - `none` never loads the law
+
+        async with self._judging:
+            await self._read(policy, notices.concerns_letters)
+
+    def _check_trusted(self, policy: Policy, origin: str) -> None:
+        if self._policies().views.frozen(policy, origin):
+            raise StateError("the orders log has shown two pasts", rule="log.split")
 
     async def _read(self, policy: Policy, wanted: Callable[[bytes], bool]) -> Replica:
         """Read the orders log of a policy on; what of it matters is stored before it is used."""
@@ -128,6 +148,7 @@ class Noticing:
         url = quorum.log_url(origin)
         if url is None:
             raise TransportError("the policy does not say where its log is", rule="notice.log")
+        self._check_trusted(policy, origin)
         start = self._letters.replica(policy.digest, Replica(TrustedLog(quorum, origin)))
         http = HttpClient(url)
         try:
@@ -139,6 +160,7 @@ class Noticing:
                     for each in part.entries
                     if wanted(each.entry)
                 ]
+                self._check_trusted(policy, origin)
                 read = OrdersRead(policy.digest, reached, entries)
                 await self._store(Effects(orders_read=[read]))
         finally:

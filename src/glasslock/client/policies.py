@@ -5,9 +5,11 @@ Judges what a group may name as its policy; knows no group, no store and no netw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from glasslock.client.changes import SPLIT, Compared, OrdersRead
+from glasslock.client.views import Views
 from glasslock.errors import StateError, VerificationError
 from glasslock.sealing.book import PolicyBook
 from glasslock.wire.policy import Policy, PolicyExtension, decode_policy_extension
@@ -28,6 +30,7 @@ class Policies:
     known: dict[bytes, Policy]
     books: dict[bytes, PolicyBook] = field(default_factory=dict)
     accepted: set[tuple[bytes, bytes]] = field(default_factory=set)
+    views: Views = field(default_factory=Views)
 
     def log_read(self, policy: bytes, entries: Sequence[LogEntry], time: int) -> None:
         """Take in what a policy's log had: entries (index, time, bytes) that are proven in it.
@@ -38,6 +41,27 @@ class Policies:
         for index, when, entry in entries:
             book.add(entry, index, when)
         book.seen(time)
+
+    def orders_read(self, read: OrdersRead) -> None:
+        """Take in how far the orders log of a policy was read."""
+        policy, checkpoint = self.known.get(read.policy), read.replica.log.checkpoint
+        if policy is not None and policy.access is not None and checkpoint is not None:
+            self.views.read((read.policy, policy.access.orders_origin), checkpoint.note)
+
+    def compared(self, found: Iterable[Compared]) -> None:
+        """Take in how views of logs compare: a log with two pasts is read no further."""
+        for each in found:
+            self.views.compared(self.known, each)
+            if each.outcome == SPLIT:
+                self.freeze()
+
+    def freeze(self) -> None:
+        """Close the books of logs that have shown two pasts."""
+        for digest, book in self.books.items():
+            policy = self.known.get(digest)
+            access = None if policy is None else policy.access
+            if policy and access and self.views.frozen(policy, access.policy_origin):
+                book.freeze()
 
     def book(self, policy: Policy) -> PolicyBook | None:
         """Return what was read of a policy's log, None when nothing was."""
@@ -75,6 +99,8 @@ class Policies:
         book = self._read(policy)
         logged = book.policies.get(policy.digest)
         if logged is None or logged.index != wanted.position:
+            if book.frozen:
+                raise VerificationError("the policy's log shows two pasts", rule="policy.split")
             if book.time < time:
                 raise BookBehind("the policy's log was not read so far", rule="policy.unread")
             text = "the policy stands elsewhere in its log"

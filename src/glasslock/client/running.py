@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, TypeVar
 
 from glasslock.client.changes import Effects
+from glasslock.client.comparing import Comparing, start_of
 from glasslock.client.enrolment import read_provider
 from glasslock.client.events import Event, Warned
 from glasslock.client.noticing import Noticing
@@ -22,9 +23,7 @@ from glasslock.mls import Device
 from glasslock.runtime.clock import Clock
 from glasslock.runtime.http import HttpClient, fetch_parts
 from glasslock.runtime.stream import ClientStream
-from glasslock.sealing.book import PolicyBook
-from glasslock.tlog.follow import Replica, TrustedLog
-from glasslock.tlog.quorum import QuorumFile
+from glasslock.tlog.follow import Replica
 from glasslock.tlog.reader import Part, catch_up
 from glasslock.wire import api
 from glasslock.wire.policy import Policy
@@ -78,14 +77,11 @@ class Running:
             store.letters,
             self.device.account,
             clock,
-            lambda: self.session.policies.known,
-            self._book,
+            lambda: self.session.policies,
             self._step,
         )
-
-    def _book(self, policy: bytes) -> PolicyBook | None:
-        """Return what was read of the log of a policy."""
-        return self.session.policies.books.get(policy)
+        readers = (self.read_log, self.noticing.read)
+        self.comparing = Comparing(store, clock, lambda: self.session.policies, readers, self._step)
 
     @property
     def session(self) -> Session:
@@ -115,6 +111,7 @@ class Running:
             asyncio.create_task(self._tick()),
             asyncio.create_task(self._read_logs()),
             asyncio.create_task(self.noticing.run()),
+            asyncio.create_task(self.comparing.run()),
         ]
         try:
             await asyncio.wait_for(self.online.wait(), seconds)
@@ -317,8 +314,8 @@ class Running:
     async def _read_log(self, policy: Policy) -> None:
         replica = self._logs.get(policy.digest)
         if replica is None:
-            replica = self._logs[policy.digest] = _start(self.store, policy)
-        if policy.access is None or replica is None:
+            replica = self._logs[policy.digest] = start_of(self.store, policy)
+        if policy.access is None or replica is None or self._frozen(policy):
             return
         url = replica.log.quorum.log_url(policy.access.policy_origin)
         if url is None:
@@ -334,14 +331,22 @@ class Running:
         reached = part.replica
         entries = [(each.index, each.checkpoint.median_time, each.entry) for each in part.entries]
         async with self._lock:
+            checkpoint = reached.log.checkpoint
+            if checkpoint is None or self._frozen(policy):
+                return
             self.store.put_log(policy.digest, reached, entries)
             self._logs[policy.digest] = reached
-            checkpoint = reached.log.checkpoint
-            time = 0 if checkpoint is None else checkpoint.median_time
-            self.session.log_read(policy.digest, entries, time)
+            place = (policy.digest, reached.origin)
+            self.session.policies.views.read(place, checkpoint.note)
+            self.session.log_read(policy.digest, entries, checkpoint.median_time)
             # What is due is judged by the newest that the log shows, not on the way there.
             if part.newest:
                 await self._pump()
+
+    def _frozen(self, policy: Policy) -> bool:
+        """Say whether a policy's log has shown two pasts: nothing more is taken from it."""
+        access, views = policy.access, self.session.policies.views
+        return access is not None and views.frozen(policy, access.policy_origin)
 
     async def learn_policies(self) -> None:
         """Ask the provider which policies it serves.
@@ -415,6 +420,8 @@ class Running:
             self._tell(event)
         if effects.letters:
             self.noticing.wake()
+        if effects.heard:
+            self.comparing.wake()
         for number, failure in effects.done:
             if (future := self._futures.pop(number, None)) is not None:
                 _settle(future, None, failure)
@@ -435,14 +442,6 @@ class Running:
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(event)
-
-
-def _start(store: Store, policy: Policy) -> Replica | None:
-    """Return how far a policy's log was read; None for a policy without one."""
-    if policy.access is None:
-        return None
-    quorum = QuorumFile.parse(policy.access.quorum)
-    return store.replica(policy.digest, Replica(TrustedLog(quorum, policy.access.policy_origin)))
 
 
 async def ask_provider(url: str) -> tuple[bytes, list[Policy]]:

@@ -75,4 +75,22 @@ MIGRATIONS: Final = (
     """
     CREATE INDEX messages_group ON messages (group_id);
     """,
+    """
+    CREATE TABLE heard (
+        policy BLOB NOT NULL, origin TEXT NOT NULL, account TEXT NOT NULL, device BLOB NOT NULL,
+        group_id BLOB NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL,
+        note BLOB NOT NULL, PRIMARY KEY (policy, origin, account, device)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE agreed (
+        number INTEGER PRIMARY KEY, policy BLOB NOT NULL, origin TEXT NOT NULL,
+        size INTEGER NOT NULL, root BLOB NOT NULL, UNIQUE (policy, origin, size, root)
+    ) STRICT;
+
+    CREATE TABLE alarms (
+        policy BLOB NOT NULL, origin TEXT NOT NULL, rule TEXT NOT NULL, held INTEGER NOT NULL,
+        shown INTEGER NOT NULL, account TEXT NOT NULL, device BLOB NOT NULL,
+        evidence BLOB NOT NULL, PRIMARY KEY (policy, origin, rule)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

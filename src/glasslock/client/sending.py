@@ -51,7 +51,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """Who sends: the policy and members in force, the own leaf and its signer."""
+    """Who sends: the policy and members in force, the own leaf and its signer.
+
+    ``carried`` goes with message 0: what this device has seen of the policy's logs.
+    """
 
     policy: Policy
     context: bytes
@@ -59,6 +62,7 @@ class Self:
     leaf: int
     sign: Callable[[str, bytes], bytes]
     book: Book | None = None
+    carried: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ def write(
         raise StateError("no slot is open for this message", rule="sending.slot")
     key, following = chain_step(sending.key, sending.m)
     place = (sending.slot, sending.m, sending.last)
-    message_header, body = make_message(key, place, content, fresh, me.sign)
+    carried = None if opened is None else me.carried
+    message_header, body = make_message(key, place, content, fresh, me.sign, carried)
     opening = None if opened is None else opened.opening(me)
     envelope = Envelope(message_header.encoded, body, opening)
     after = replace(sending, key=following, m=sending.m + 1, last=envelope.digest)

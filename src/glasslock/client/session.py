@@ -312,6 +312,9 @@ class Session:
 
     def enqueue(self, effects: Effects) -> None:
         """Add a step made elsewhere."""
+        for read in effects.orders_read:
+            self.policies.orders_read(read)
+        self.policies.compared(effects.compared)
         self._ready.append(effects)
         self.full = self.full or effects.alone
 

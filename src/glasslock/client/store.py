@@ -11,18 +11,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from glasslock.client.changes import Effects, Outgoing, Row
+from glasslock.client.alarms import RULES, Alarms
+from glasslock.client.changes import SPLIT, Effects, Outgoing, Row
 from glasslock.client.conversation import HEADS, Conversation
 from glasslock.client.letters import Letters
 from glasslock.client.policies import Policies
 from glasslock.client.sending import Draft, read_place
 from glasslock.client.session import Loaded, read_line
 from glasslock.client.state import GroupState, decode_state
+from glasslock.client.views import Views
 from glasslock.errors import StorageError
 from glasslock.mls import Device, Engine
 from glasslock.runtime.sqlite import Database
 from glasslock.sealing.book import PolicyBook
 from glasslock.tlog.follow import Replica
+from glasslock.tlog.merkle import leaf_hash
 from glasslock.wire import api
 from glasslock.wire.policy import Policy, decode_policy
 from glasslock.wire.shape import Fields
@@ -58,6 +61,7 @@ class Store:
         self._db = db
         self._journal = False
         self.letters = Letters(db)
+        self.alarms = Alarms(db)
 
     def close(self) -> None:
         """Close the database."""
@@ -123,6 +127,29 @@ class Store:
             return start
         return start.recall(row[0], row[1])
 
+    def leaves(self, policy: bytes, first: int, end: int) -> list[bytes]:
+        """Return the leaf hashes of entries ``first`` to ``end`` of a policy's log."""
+        rows = self._db.all(
+            "SELECT entry FROM log_entries WHERE policy = ? AND idx >= ? AND idx < ? ORDER BY idx",
+            (policy, first, end),
+        )
+        return [leaf_hash(entry) for (entry,) in rows]
+
+    def _views(self, known: dict[bytes, Policy]) -> Views:
+        views = Views()
+        for table, orders in (("log_state", False), ("orders_state", True)):
+            for digest, note in self._db.all(f"SELECT policy, note FROM {table}"):  # noqa: S608 - ours
+                access = known[digest].access if digest in known else None
+                if access is not None:
+                    origin = access.orders_origin if orders else access.policy_origin
+                    views.read((digest, origin), note)
+        for each in self.alarms.agreed():
+            views.agree(each)
+        for alarm in self.alarms.all():
+            if alarm.rule == RULES[SPLIT] and alarm.policy in known:
+                views.split(known[alarm.policy], alarm.origin)
+        return views
+
     def _books(self) -> dict[bytes, PolicyBook]:
         books: dict[bytes, PolicyBook] = {}
         for policy, time in self._db.all("SELECT policy, time FROM log_state"):
@@ -173,6 +200,7 @@ class Store:
         self.letters.put(effects.letters, effects.letter_states)
         for read in effects.orders_read:
             self.letters.put_read(read)
+        self.alarms.put(effects.heard, effects.compared)
 
     def _put_rows(self, rows: Sequence[Row]) -> None:
         # A later row may put back what an earlier one deleted, so that the last one counts. The
@@ -282,7 +310,9 @@ class Store:
         documents = self._db.all("SELECT digest, document FROM policies")
         known = {digest: decode_policy(document) for digest, document in documents}
         accepted = self._db.all("SELECT group_id, policy FROM accepted")
-        policies = Policies(known, self._books(), {(group, policy) for group, policy in accepted})
+        yes = {(group, policy) for group, policy in accepted}
+        policies = Policies(known, self._books(), yes, self._views(known))
+        policies.freeze()
         outbox = {item.number: item for item in self._outbox()}
         loaded = Loaded(device, engine, provider_key, policies, outbox=outbox)
         for group_id, policy, state in self._db.all("SELECT group_id, policy, state FROM groups"):

@@ -7,6 +7,8 @@ checked. A record that does not decode or does not verify is passed over, as by 
 
 from __future__ import annotations
 
+from typing import Final
+
 from glasslock import signing
 from glasslock.errors import GlasslockError, VerificationError
 from glasslock.sealing.roster import (
@@ -29,6 +31,8 @@ from glasslock.wire.record import (
     decode_record,
 )
 
+FOREVER: Final = (1 << 63) - 1
+
 
 def check_policy(signed: SignedPolicy) -> None:
     """Check that every seat has signed the document; raises ``BadSignature``."""
@@ -44,6 +48,7 @@ class PolicyBook:
     def __init__(self) -> None:
         """Begin with nothing read."""
         self.time = 0
+        self.frozen = False
         self.size = 0
         self.policies: dict[bytes, Logged[PolicyRecord]] = {}
         self.keys: list[Logged[PeriodKeyRecord]] = []
@@ -82,6 +87,14 @@ class PolicyBook:
     def seen(self, time: int) -> None:
         """Take note that the log was seen whole at ``time``, by its witnesses' clocks."""
         self.time = max(self.time, time)
+
+    def freeze(self) -> None:
+        """Take the log as read to its end for good: nothing more of it is believed.
+
+        What was read goes on to serve, and nobody waits for more.
+        """
+        self.frozen = True
+        self.time = FOREVER
 
     def position(self, policy: bytes) -> int:
         """Return the index at which a policy stands.

@@ -60,7 +60,7 @@ def test_it_holds_everything_that_proves_it(
     assert second["content"] == "fffe"
     assert set(first) == {
         "conversation", "position", "time", "account", "device", "slot", "tau", "m", "content",
-        "text", "entry", "header", "signature", "signer", "receipt",
+        "text", "entry", "header", "carried", "signature", "signer", "receipt",
     }  # fmt: skip
     assert [gap["rule"] for gap in case["gaps"]] == ["message.removed"]
     assert [fault["rule"] for fault in case["keyholder_faults"]] == ["shape.count"]

@@ -6,7 +6,15 @@ from dataclasses import fields
 
 import pytest
 
-from glasslock.client.changes import Effects, LetterState, MessageState, NewMessage, Record
+from glasslock.client.changes import (
+    Compared,
+    Effects,
+    Heard,
+    LetterState,
+    MessageState,
+    NewMessage,
+    Record,
+)
 from glasslock.client.events import Warned
 from glasslock.client.state import GroupState
 from glasslock.errors import StateError
@@ -23,6 +31,7 @@ STATE = GroupState(GROUP, bytes(32), 0, 0, Head.start(GROUP), SlotTree.from_root
 def one_of_each(n: int) -> dict[str, object]:
     """Something in every field but those of the engine."""
     name = b"%d" % n
+    heard = Heard(name, "log", "alice", name, GROUP, n, n, bytes(32), name)
     return {
         "states": {GROUP: STATE, name: STATE},
         "heads": [(GROUP, n, bytes(32))],
@@ -37,6 +46,8 @@ def one_of_each(n: int) -> dict[str, object]:
         "letters": [name],
         "letter_states": [LetterState(n, "verified", "")],
         "orders_read": [],
+        "heard": [heard],
+        "compared": [Compared(heard, "agreed", n)],
         "frames": [api.Ack(GROUP, n)],
         "events": [Warned(GROUP, "rule", n, "text")],
         "done": [(n, StateError("no"))],
