@@ -323,6 +323,44 @@ async def test_an_account_cannot_fill_what_waits(tmp_path: Path) -> None:
             assert len(list(alice._running.store.alarms.waiting())) == MOST_OF_ACCOUNT
 
 
+class Killed(Exception):
+    """The device's end, at a write point."""
+
+
+@pytest.mark.parametrize("moment", ["begin", "commit", "done"])
+async def test_a_device_killed_when_it_finds_two_pasts_finds_them(
+    tmp_path: Path, moment: str
+) -> None:
+    async with place_of(tmp_path) as (place, policy):
+        group, (alice, bob) = await place.talk(policy, "alice", "bob")
+        to_bob = [*place.lying.liar.entries, b"to bob"]
+        await place.logs.add(b"to alice")
+        await place.read_logs(alice)
+        # The loop would look too; here it is looked when the test says so.
+        alice._running._tasks[-1].cancel()
+        async with showing(place, to_bob) as url:
+            await reads_at(bob, policy, place, url)
+            await place.say(group, bob, "from bob", alice)
+        assert len(list(alice._running.store.alarms.waiting())) == 1
+
+        def die(name: str) -> None:
+            if name == f"step.{moment}":
+                raise Killed(name)
+
+        alice._running.store._db._point = die
+        with pytest.raises(Killed):
+            await alice.compare_logs()
+        found = alice.alarms()
+        assert len(found) == (moment == "done")
+        alice = await place.people.restart(alice)
+        await alice.compare_logs()
+        assert [each.rule for each in alice.alarms()] == ["log.split"]
+        assert alice.alarms() == found or not found
+        assert len(proofs(alice, policy)) == 1
+        assert list(alice._running.store.alarms.waiting()) == []
+        assert alice._session.policies.books[policy.digest].frozen
+
+
 async def test_the_command_line_tells_what_stands_against_a_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

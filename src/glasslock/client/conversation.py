@@ -354,7 +354,6 @@ class Conversation:
             self.leaf,
             sign,
             self.policies.book(self.policy),
-            self.policies.views.carried(self.policy),
         )
         state, opened = self.state, None
         if state.sending is None or state.sending.tau != tau:
@@ -363,6 +362,7 @@ class Conversation:
                 return False
             try:
                 state, opened = open_slot(me, state, tau, now)
+                opened = replace(opened, carried=self.policies.views.carried(self.policy))
             except SlotErased:
                 return False
             except (BookBehind, KeyRejected, SeatsVacant) as error:

@@ -51,10 +51,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """Who sends: the policy and members in force, the own leaf and its signer.
-
-    ``carried`` goes with message 0: what this device has seen of the policy's logs.
-    """
+    """Who sends: the policy and members in force, the own leaf and its signer."""
 
     policy: Policy
     context: bytes
@@ -62,15 +59,18 @@ class Self:
     leaf: int
     sign: Callable[[str, bytes], bytes]
     book: Book | None = None
-    carried: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSlot:
-    """A slot just opened: its header, and its seal under a policy with keyholders."""
+    """A slot just opened: its header, and its seal under a policy with keyholders.
+
+    ``carried`` goes with its message 0: what this device has seen of the policy's logs.
+    """
 
     header: SlotHeader
     sealed: Sealed | None = None
+    carried: bytes | None = None
 
     def opening(self, me: Self) -> Opening:
         """Return the opening of its first envelope, signed where there is a seal."""
@@ -135,7 +135,7 @@ def write(
         raise StateError("no slot is open for this message", rule="sending.slot")
     key, following = chain_step(sending.key, sending.m)
     place = (sending.slot, sending.m, sending.last)
-    carried = None if opened is None else me.carried
+    carried = None if opened is None else opened.carried
     message_header, body = make_message(key, place, content, fresh, me.sign, carried)
     opening = None if opened is None else opened.opening(me)
     envelope = Envelope(message_header.encoded, body, opening)

@@ -16,6 +16,7 @@ from glasslock.lab.attacks import (
     quorum,
     sender,
     server,
+    views,
     witness,
 )
 from glasslock.lab.scenario import Scenario
@@ -31,6 +32,7 @@ ALL: Final[tuple[Scenario, ...]] = (
     *authority.SCENARIOS,
     *log.SCENARIOS,
     *witness.SCENARIOS,
+    *views.SCENARIOS,
     *device.SCENARIOS,
     *admin.SCENARIOS,
 )
